@@ -1,0 +1,148 @@
+"""What must come from the system: compilers, Python's venv module, the libraries Qt needs; by apt-get where it may."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from bootstrap.console import ProgramFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from bootstrap.console import Console
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Something of the system's that is missing: what it is called there, and Debian's package of it."""
+
+    name: str
+    package: str
+
+
+QT_LIBRARIES: Final = (
+    Need("libglib-2.0.so.0", "libglib2.0-0"),
+    Need("libGL.so.1", "libgl1"),
+    Need("libEGL.so.1", "libegl1"),
+    Need("libxkbcommon.so.0", "libxkbcommon0"),
+    Need("libfontconfig.so.1", "libfontconfig1"),
+    Need("libfreetype.so.6", "libfreetype6"),
+    Need("libdbus-1.so.3", "libdbus-1-3"),
+    Need("libxkbcommon-x11.so.0", "libxkbcommon-x11-0"),
+    Need("libxcb-cursor.so.0", "libxcb-cursor0"),
+    Need("libxcb-icccm.so.4", "libxcb-icccm4"),
+    Need("libxcb-keysyms.so.1", "libxcb-keysyms1"),
+    Need("libxcb-shape.so.0", "libxcb-shape0"),
+)
+FONT: Final = Need("a font", "fonts-dejavu-core")
+_FONT_FOLDERS: Final = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.local/share/fonts", "~/.fonts")
+
+
+def can_load(library: str) -> bool:
+    """Whether the dynamic linker finds `library`."""
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
+def missing_for_window(loads: Callable[[str], bool] = can_load) -> list[Need]:
+    """What Qt needs of a Linux system and does not find."""
+    if platform.system() != "Linux":
+        return []
+    missing = [need for need in QT_LIBRARIES if not loads(need.name)]
+    return missing if _has_font() else [*missing, FONT]
+
+
+def missing_for_setup(*, venv: bool, engine: bool) -> list[Need]:
+    """What making a virtual environment (`venv`) and building the engine (`engine`) need and lack."""
+    missing = []
+    if venv and not _imports("ensurepip"):
+        name = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
+        missing.append(Need("Python's venv module", name))
+    if engine and platform.system() != "Windows":
+        if not (os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc")):
+            missing.append(Need("a C compiler", "gcc"))
+        if not (os.environ.get("CXX") or shutil.which("c++") or shutil.which("g++")):
+            missing.append(Need("a C++ compiler", "g++"))
+    return missing
+
+
+def apt_command(packages: Iterable[str]) -> list[str]:
+    """The command that installs Debian packages, without `sudo`."""
+    return ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
+
+
+def how_to_get(needs: Sequence[Need]) -> str:
+    """One line for the user: what to run or to install for `needs`."""
+    if shutil.which("apt-get"):
+        command = ["apt-get", "install", *(need.package for need in needs)]
+        return " ".join(command if _is_root() else ["sudo", *command])
+    if platform.system() == "Darwin":
+        return "xcode-select --install"
+    return "install " + ", ".join(need.name for need in needs)
+
+
+def install(needs: Sequence[Need], console: Console, *, allowed: bool) -> bool:
+    """Install `needs` with apt-get, if that is there and may be run without asking; say if it was done."""
+    prefix = _privilege() if allowed and shutil.which("apt-get") else None
+    if prefix is None:
+        return False
+    names = ", ".join(need.name for need in needs)
+    command = [*prefix, *apt_command(need.package for need in needs)]
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    with console.step(f"Debian packages for: {names}"):
+        console.note(" ".join(command))
+        try:
+            try:
+                console.run(command, pick=_apt_news, environment=environment)
+            except ProgramFailed:  # usually package lists that are missing or old
+                console.run([*prefix, "apt-get", "update"], environment=environment)
+                console.run(command, pick=_apt_news, environment=environment)
+        except ProgramFailed as error:
+            console.note(f"apt-get failed: {error.tail.strip().splitlines()[-1:]}")
+            return False
+    return True
+
+
+def _apt_news(line: str) -> str:
+    """The lines of apt-get that say what it does."""
+    return line.strip() if line.startswith(("Get:", "Unpacking", "Setting up")) else ""
+
+
+def _privilege() -> list[str] | None:
+    """What to put before a command that root must run; None when that would need a password."""
+    if _is_root():
+        return []
+    if not shutil.which("sudo"):
+        return None
+    asked = subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False)
+    return ["sudo", "-n"] if asked.returncode == 0 else None
+
+
+def _is_root() -> bool:
+    return platform.system() != "Windows" and os.geteuid() == 0
+
+
+def _imports(module: str) -> bool:
+    """Whether this Python has a module (Debian leaves ensurepip out)."""
+    try:
+        __import__(module)
+    except ImportError:
+        return False
+    return True
+
+
+def _has_font() -> bool:
+    """Whether any scalable font is installed; without one Qt draws boxes."""
+    folders = (Path(folder).expanduser() for folder in _FONT_FOLDERS)
+    return any(next(folder.rglob(kind), None) for folder in folders for kind in ("*.[to]tf", "*.ttc"))

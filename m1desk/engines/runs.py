@@ -1,0 +1,166 @@
+"""Which processes belong to a run, and the end of those that a crash left behind."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import psutil
+
+from m1desk.engines.guard.platforms import Platform, this_platform
+from m1desk.engines.guard.record import (
+    RUN_VARIABLE,
+    ProcessIdentity,
+    RunRecord,
+    parse_record,
+    remove_record,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from m1desk.store import Folders
+
+_PATIENCE_SECONDS: Final = 3.0
+_PAUSE_SECONDS: Final = 0.02
+_DRAFT_AGE_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class EndedProcess:
+    """A leftover that was ended: its number and what it was."""
+
+    pid: int
+    command: str
+
+
+def sweep_leftovers(folders: Folders) -> list[EndedProcess]:
+    """End what runs of dead owners left behind, and remove their records.
+
+    A process is recognised by its number together with its creation time, or by the run's id in
+    its environment, never by its name; engines whose owner lives are left alone. Takes
+    milliseconds, or up to three seconds when something resists.
+    """
+    return sweep_runs(folders.runs)
+
+
+def sweep_runs(runs: Path) -> list[EndedProcess]:
+    """Do the same for a folder of run records."""
+    platform = this_platform()
+    ended: list[EndedProcess] = []
+    for path in sorted(runs.glob("*.json")):
+        record = _read(path)
+        if record is None:
+            remove_record(path)  # broken: it says nothing that could be trusted
+        elif not _lives(platform, record.owner):
+            ended += end_run(record.run, tuple(_identities(record)))
+            remove_record(path)
+    for draft in runs.glob("*.part"):
+        if _is_old(draft):
+            remove_record(draft)
+    return ended
+
+
+def end_run(
+    run: str, identities: tuple[ProcessIdentity, ...] = (), session: int | None = None
+) -> list[EndedProcess]:
+    """Kill every process of a run, until none is left or three seconds have passed.
+
+    Attributes:
+        run: the id that the run's processes carry in their environment.
+        identities: processes known by number and creation time.
+        session: also every member of this session; only safe while its leader's number can't have
+            been given to another process, that is right after its end was noticed.
+    """
+    platform = this_platform()
+    ended: dict[int, EndedProcess] = {}
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        left = list(_members(platform, run, identities, session))
+        if not left:
+            break
+        for process in left:
+            ended.setdefault(process.pid, EndedProcess(process.pid, _command_of(process)))
+            _kill(process)
+        time.sleep(_PAUSE_SECONDS)
+    return list(ended.values())
+
+
+def _members(
+    platform: Platform, run: str, identities: tuple[ProcessIdentity, ...], session: int | None
+) -> Iterator[psutil.Process]:
+    known = {identity.pid for identity in identities if _lives(platform, identity)}
+    for process in psutil.process_iter():
+        if process.pid == os.getpid() or _is_dead(process):
+            continue
+        if (
+            process.pid in known
+            or _run_of(process) == run
+            or (session is not None and _session_of(process.pid) == session)
+        ):
+            yield process
+
+
+def _identities(record: RunRecord) -> Iterator[ProcessIdentity]:
+    yield record.guard
+    if record.engine is not None:
+        yield record.engine
+
+
+def _lives(platform: Platform, identity: ProcessIdentity) -> bool:
+    return platform.birth(identity.pid) == identity.birth
+
+
+def _run_of(process: psutil.Process) -> str | None:
+    try:
+        return process.environ().get(RUN_VARIABLE)
+    except (psutil.Error, OSError):
+        return None  # another user's, or gone
+
+
+def _session_of(pid: int) -> int | None:
+    if sys.platform == "win32":
+        return None
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return None
+
+
+def _is_dead(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return True
+
+
+def _command_of(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+def _kill(process: psutil.Process) -> None:
+    try:
+        process.kill()
+    except psutil.Error:
+        return  # gone already
+
+
+def _read(path: Path) -> RunRecord | None:
+    try:
+        return parse_record(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _is_old(path: Path) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime > _DRAFT_AGE_SECONDS
+    except OSError:
+        return False

@@ -1,0 +1,184 @@
+"""One engine from its start to its end: its process, its events, and what its end means."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from m1desk.engines.failure import Evidence, LoadFacts, explain, not_started, stalled
+from m1desk.engines.memory import MemorySnapshot, take_memory_snapshot
+from m1desk.engines.process import GuardedProcess, ProcessEnd
+from m1desk.engines.progress import Patience, ProgressWatch, measure_effort
+from m1desk.engines.status import Endpoint, EngineFailure, EngineState, EngineStatus
+from m1desk.wire import EngineStarted, Failed, Listening, Loading, Ready, decode_event
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from m1desk.engines.log import EngineLog
+    from m1desk.engines.spec import EngineSpec
+    from m1desk.engines.states import StatusBoard
+
+
+class Supervisor:
+    """Runs one engine once; the status board shows how far it is.
+
+    Everything happens on the loop that called `start`.
+    """
+
+    def __init__(
+        self,
+        spec: EngineSpec,
+        facts: LoadFacts,
+        *,
+        runs: Path,
+        log: EngineLog,
+        board: StatusBoard,
+        patience: Patience,
+    ) -> None:
+        self._spec = spec
+        self._facts = facts
+        self._runs = runs
+        self._log = log
+        self._board = board
+        self._patience = patience
+        self._process: GuardedProcess | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._settled = asyncio.Event()  # READY, FAILED or STOPPED was reached
+        self._port: int | None = None
+        self._is_stopping = False
+        self._stall: EngineFailure | None = None
+        self._before = self._lowest = take_memory_snapshot()
+
+    async def start(self) -> EngineStatus:
+        """Start the engine and wait until it is READY or FAILED, or STOPPED by `stop`.
+
+        Takes as long as the engine shows any sign of work. When this is cancelled, the engine is
+        ended.
+        """
+        self._board.start_over(self._first_status())
+        try:
+            await self._launch()
+            await self._settled.wait()
+        except asyncio.CancelledError:
+            await self.stop()
+            raise
+        return self._board.status
+
+    async def stop(self) -> None:
+        """End the engine; returns when nothing is left of it. Does no harm when it has ended."""
+        if self._board.allows(EngineState.STOPPING):
+            self._is_stopping = True
+            self._board.move(EngineState.STOPPING)
+        if self._process is not None:
+            await self._process.stop()
+        if self._watch is not None:
+            await asyncio.wait([self._watch])
+        if self._board.allows(EngineState.STOPPED):
+            self._board.move(EngineState.STOPPED, endpoint=None, pid=None, failure=None)
+        self._settled.set()
+
+    def _first_status(self) -> EngineStatus:
+        return EngineStatus(
+            EngineState.STARTING,
+            model_path=self._spec.model_path,
+            model_name=self._spec.model_name,
+            asked_context_tokens=self._spec.asked_context_tokens,
+            parallel=self._spec.parallel,
+        )
+
+    async def _launch(self) -> None:
+        try:
+            self._process = await GuardedProcess.start(
+                self._spec.argv,
+                self._spec.env,
+                runs=self._runs,
+                log=self._log,
+                on_line=self._on_line,
+                grace_seconds=self._spec.grace_seconds,
+            )
+        except OSError as error:
+            self._fail(not_started(f"The system says: {error}."))
+            return
+        self._watch = asyncio.create_task(self._watch_over(self._process), name="engine watch")
+        if self._is_stopping:  # asked for while the process was being made
+            self._process.ask_to_stop()
+
+    async def _watch_over(self, process: GuardedProcess) -> None:
+        """Sample until the process has ended, then say what that means."""
+        progress = ProgressWatch(self._patience)
+        while not process.ended.done():
+            await asyncio.wait([process.ended], timeout=self._patience.sample_seconds)
+            self._note_memory()
+            if not self._board.status.is_busy_starting or self._stall is not None:
+                continue
+            if progress.is_stuck(measure_effort(process.engine_pid, process.bytes_heard)):
+                seconds = self._patience.silence_seconds
+                self._stall = stalled(self._facts, seconds, self._log.tail())
+                process.ask_to_stop()
+        self._on_end(process.ended.result())
+
+    def _on_line(self, line: bytes) -> None:
+        event = decode_event(line)
+        status = self._board.status
+        if event is None:
+            self._log.add(line.decode(errors="replace"))
+        elif isinstance(event, Failed):
+            self._log.add(f"{event.reason}: {event.detail}")
+            self._process_or_fail().ask_to_stop()  # it said it gives up: nothing to wait for
+        elif not status.is_busy_starting:
+            return
+        elif isinstance(event, EngineStarted):
+            if status.state is EngineState.LOADING:
+                self._board.move(EngineState.LOADING, pid=event.pid)
+        elif isinstance(event, Listening):
+            self._port = event.port
+            self._board.move(EngineState.LOADING, pid=event.pid)
+        elif isinstance(event, Loading):
+            fraction = min(1.0, max(0.0, event.fraction))
+            self._board.move(EngineState.LOADING, load_fraction=fraction)
+        elif isinstance(event, Ready):
+            self._on_ready(event)
+
+    def _on_ready(self, event: Ready) -> None:
+        if self._port is None:
+            self._log.add("The engine says it is ready, but never said at which port.")
+            return
+        self._board.move(
+            EngineState.READY,
+            load_fraction=1.0,
+            model_name=event.model,
+            context_tokens=event.context_tokens,
+            parallel=event.parallel,
+            endpoint=Endpoint(f"http://127.0.0.1:{self._port}", event.model, self._spec.api_key),
+        )
+        self._settled.set()
+
+    def _process_or_fail(self) -> GuardedProcess:
+        if self._process is None:
+            raise RuntimeError("an event came before there was a process")
+        return self._process
+
+    def _on_end(self, end: ProcessEnd) -> None:
+        if not self._is_stopping:
+            evidence = Evidence(
+                end=end,
+                before=self._before,
+                lowest=self._lowest,
+                after=take_memory_snapshot(),
+                log_tail=self._log.tail(),
+                was_ready=self._board.status.is_ready,
+            )
+            self._fail(self._stall or explain(evidence, self._facts))
+
+    def _fail(self, failure: EngineFailure) -> None:
+        if self._board.allows(EngineState.FAILED):
+            self._board.move(EngineState.FAILED, failure=failure, endpoint=None, pid=None)
+        self._settled.set()
+
+    def _note_memory(self) -> None:
+        with contextlib.suppress(OSError):
+            now: MemorySnapshot = take_memory_snapshot()
+            if now.available < self._lowest.available:
+                self._lowest = now

@@ -1,0 +1,1 @@
+"""The program inside the llama.cpp child process: HTTP face, scheduler, sampler, snapshots."""

@@ -1,0 +1,135 @@
+"""A loaded model with everything needed to answer: template, context, scheduler, counters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from m1desk.llama_worker.context import KV_TYPES, Batch, Context, ContextOptions
+from m1desk.llama_worker.metrics import Metrics
+from m1desk.llama_worker.model import LoadError, LoadOptions, Model
+from m1desk.llama_worker.native import Native
+from m1desk.llama_worker.scheduler import Scheduler
+from m1desk.llama_worker.template import DEFAULT_TEMPLATE, ChatTemplate, TemplateError
+
+_MOST_BATCH_TOKENS = 2048
+_SNAPSHOT_SHARE = 8  # a snapshot budget left open is this part of the memory that is free
+_MOST_SNAPSHOT_BYTES = 4 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """How to load and run a model; 0 threads or snapshot bytes choose by the machine."""
+
+    path: Path
+    alias: str
+    context_tokens: int
+    parallel: int
+    gpu_layers: int
+    kv_type: str
+    ubatch_tokens: int
+    threads: int
+    threads_batch: int
+    flash_attention: bool
+    extra_buffers: bool
+    snapshot_bytes: int
+
+
+def _check(options: EngineOptions) -> None:
+    """Refuse what the library would misread.
+
+    Raises:
+        LoadError: with what is wrong.
+    """
+    problems = [
+        (options.context_tokens < 1, "the context length must be at least 1 token"),
+        (options.parallel < 1, "at least one request must be served at once"),
+        (options.ubatch_tokens < 1, "the physical batch must be at least 1 token"),
+        (options.kv_type not in KV_TYPES, f"unknown KV cache type {options.kv_type!r}"),
+        (
+            options.kv_type.startswith("q") and not options.flash_attention,
+            "a quantized KV cache needs flash attention",
+        ),
+    ]
+    for wrong, message in problems:
+        if wrong:
+            raise LoadError("bad_settings", message)
+
+
+class Engine:
+    """A model that answers. Built on one thread; its scheduler then runs on its own."""
+
+    def __init__(self, options: EngineOptions, on_progress: Callable[[float], None]) -> None:
+        """Load, compute one token to warm up, and start serving.
+
+        Raises:
+            LoadError: with the reason and the library's words.
+        """
+        _check(options)
+        self.native = Native()
+        self.model = Model(
+            self.native,
+            LoadOptions(options.path, options.gpu_layers, options.extra_buffers),
+            on_progress,
+        )
+        facts = self.model.facts
+        self.model_id = options.alias or facts.name
+        self.template, self.template_problem = self._compile_template()
+        threads = options.threads or psutil.cpu_count(logical=False) or 1
+        self._context = Context(
+            self.native,
+            self.model,
+            ContextOptions(
+                context_tokens=options.context_tokens,
+                parallel=options.parallel,
+                batch_tokens=min(_MOST_BATCH_TOKENS, max(options.ubatch_tokens, 512)),
+                ubatch_tokens=options.ubatch_tokens,
+                threads=threads,
+                threads_batch=options.threads_batch or threads,
+                flash_attention=options.flash_attention,
+                kv_type=options.kv_type,
+            ),
+        )
+        self.context_tokens = self._context.context_tokens
+        self.parallel = options.parallel
+        self.metrics = Metrics()
+        self._warm_up()
+        self.scheduler = Scheduler(
+            self.model,
+            self._context,
+            self.metrics,
+            Batch(self.native, max(self._context.batch_tokens, options.parallel)),
+            snapshot_budget=options.snapshot_bytes or _default_snapshot_bytes(),
+        )
+        self.scheduler.start()
+
+    def _compile_template(self) -> tuple[ChatTemplate | None, str]:
+        """The model's template, or what is wrong with it: completions work without one."""
+        try:
+            template = ChatTemplate(
+                self.model.facts.chat_template or DEFAULT_TEMPLATE,
+                self.model.special_token_text("bos"),
+                self.model.special_token_text("eos"),
+            )
+        except TemplateError as error:
+            return None, str(error)
+        return template, ""
+
+    def _warm_up(self) -> None:
+        batch = Batch(self.native, 1)
+        batch.add([0], 0, 0, last_logits=True)
+        code = self._context.decode(batch)
+        if code != 0:
+            raise LoadError("engine_error", f"the first computation failed with code {code}")
+        self._context.forget(0)
+
+    def stop(self) -> None:
+        """End the scheduler after the step in hand."""
+        self.scheduler.stop()
+
+
+def _default_snapshot_bytes() -> int:
+    return min(int(psutil.virtual_memory().available) // _SNAPSHOT_SHARE, _MOST_SNAPSHOT_BYTES)

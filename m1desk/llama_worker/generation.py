@@ -1,0 +1,112 @@
+"""One request on its way through the engine, and what it sends to whoever asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from m1desk.llama_worker.output import OutputParser, Piece
+from m1desk.llama_worker.sampling import Sampler, TokenLogprobs
+from m1desk.wire import PromptProgress, Timings
+
+FinishReason = Literal["stop", "length", "tool_calls"]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The prompt is being read."""
+
+    progress: PromptProgress
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """One more token: the pieces of text it completed (often one), and its probability."""
+
+    pieces: tuple[Piece, ...]
+    token: int
+    logprobs: TokenLogprobs | None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The answer is complete. `pieces` are what was held back to the end."""
+
+    pieces: tuple[Piece, ...]
+    finish_reason: FinishReason
+    prompt_tokens: int
+    completion_tokens: int
+    timings: Timings
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The engine could not go on with this request; `message` is for the user."""
+
+    message: str
+
+
+Event = Progress | Delta | Done | Broken
+
+
+@dataclass(slots=True, eq=False)
+class Generation:
+    """A request as the scheduler works on it.
+
+    Attributes:
+        prompt: token ids.
+        deliver: called on the scheduler's thread for every event; must not block.
+        max_tokens: most tokens to write, or None for as many as the context holds.
+        snapshot_positions: where a later prompt is likely to part from this one, ascending.
+        logprobs: None, or how many alternatives to report with each token.
+    """
+
+    prompt: list[int]
+    output: OutputParser
+    deliver: Callable[[Event], None]
+    sampler: Sampler
+    max_tokens: int | None = None
+    logprobs: int | None = None
+    ignore_end: bool = False
+    reuse_prefix: bool = True
+    snapshot_positions: tuple[int, ...] = ()
+    cancelled: bool = False
+    read: int = 0  # prompt tokens in the slot's memory, reused ones included
+    reused: int = 0
+    written: list[int] = field(default_factory=list)
+    started: float = 0.0
+    prefill_seconds: float = 0.0
+    decode_started: float = 0.0
+    made_tool_calls: bool = False
+
+    @property
+    def is_prefilling(self) -> bool:
+        """Whether part of the prompt is still to be read."""
+        return self.read < len(self.prompt)
+
+    def timings(self) -> Timings:
+        """What was read and written so far, and how fast (by this process's clock)."""
+        prompt_n = self.read - self.reused
+        prompt_seconds = self.prefill_seconds
+        decoded = max(len(self.written) - 1, 0)  # the first token is the prefill's
+        decode_seconds = time.perf_counter() - self.decode_started if self.decode_started else 0.0
+        return Timings(
+            cache_n=self.reused,
+            prompt_n=prompt_n,
+            prompt_ms=prompt_seconds * 1000,
+            prompt_per_second=prompt_n / prompt_seconds if prompt_seconds else 0.0,
+            predicted_n=len(self.written),
+            predicted_ms=decode_seconds * 1000,
+            predicted_per_second=decoded / decode_seconds if decode_seconds and decoded else 0.0,
+        )
+
+    def prompt_progress(self) -> PromptProgress:
+        """How far the prefill is."""
+        return PromptProgress(
+            total=len(self.prompt),
+            cache=self.reused,
+            processed=self.read,
+            time_ms=round((time.perf_counter() - self.started) * 1000),
+        )

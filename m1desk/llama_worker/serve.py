@@ -1,0 +1,160 @@
+"""The `serve` command: binds, says where, loads the model, and answers until told to stop."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import uvicorn
+
+from m1desk.llama_worker.engine import Engine, EngineOptions
+from m1desk.llama_worker.model import LoadError
+from m1desk.llama_worker.server import Server
+from m1desk.wire import KEY_VARIABLE, Failed, Listening, Loading, Ready, WorkerEvent, encode_event
+
+_LOADING_STEP = 0.01
+"""Load progress is reported in steps of this fraction."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """The command line of `serve`; `port` 0 lets the system choose."""
+
+    model: Path
+    alias: str
+    port: int
+    context_tokens: int
+    parallel: int
+    gpu_layers: int
+    kv_type: str
+    ubatch_tokens: int
+    threads: int
+    threads_batch: int
+    flash_attention: bool
+    extra_buffers: bool
+    snapshot_bytes: int
+
+    def engine_options(self) -> EngineOptions:
+        """The part that concerns the model."""
+        return EngineOptions(
+            path=self.model,
+            alias=self.alias,
+            context_tokens=self.context_tokens,
+            parallel=self.parallel,
+            gpu_layers=self.gpu_layers,
+            kv_type=self.kv_type,
+            ubatch_tokens=self.ubatch_tokens,
+            threads=self.threads,
+            threads_batch=self.threads_batch,
+            flash_attention=self.flash_attention,
+            extra_buffers=self.extra_buffers,
+            snapshot_bytes=self.snapshot_bytes,
+        )
+
+
+class _Events:
+    """The line to the supervisor: standard output, kept clear of the library's prints."""
+
+    def __init__(self) -> None:
+        sys.stdout.flush()
+        self._stream: BinaryIO = os.fdopen(os.dup(1), "wb", buffering=0)
+        os.dup2(2, 1)
+        self._last_fraction = -1.0
+
+    def say(self, event: WorkerEvent) -> None:
+        try:
+            self._stream.write(encode_event(event))
+        except BrokenPipeError:
+            # whoever started us is gone; the guard sees to the rest
+            return
+
+    def loading(self, fraction: float) -> None:
+        if fraction - self._last_fraction >= _LOADING_STEP or fraction >= 1.0:
+            self._last_fraction = fraction
+            self.say(Loading(round(fraction, 3)))
+
+
+def serve(options: ServeOptions) -> int:
+    """Serve until a signal; the exit status is 0 after a wanted end, 1 when loading failed."""
+    events = _Events()
+    try:
+        listener = _bind(options.port)
+    except OSError as error:
+        events.say(Failed("port_taken", f"127.0.0.1:{options.port}: {error}"))
+        return 1
+    face = Server(api_key=os.environ.pop(KEY_VARIABLE, ""))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            face.app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=2,
+        )
+    )
+    events.say(Listening(port=listener.getsockname()[1], pid=os.getpid()))
+    loader = _Loader(options, face, server, events)
+    loader.start()
+    server.run(sockets=[listener])
+    loader.close()
+    return 1 if loader.failed else 0
+
+
+def _bind(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    if os.name == "posix":
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
+    listener.listen(128)
+    return listener
+
+
+class _Loader:
+    """Loads the model beside the server, which meanwhile answers how far it is."""
+
+    def __init__(
+        self, options: ServeOptions, face: Server, server: uvicorn.Server, events: _Events
+    ) -> None:
+        self._options = options
+        self._face = face
+        self._server = server
+        self._events = events
+        self._engine: Engine | None = None
+        self.failed = False
+        self._thread = threading.Thread(target=self._load, name="loader", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def _load(self) -> None:
+        try:
+            engine = Engine(self._options.engine_options(), self._progress)
+        except LoadError as error:
+            self._give_up(Failed(error.reason, error.detail))
+        except MemoryError as error:
+            self._give_up(Failed("out_of_memory", str(error)))
+        except Exception as error:  # noqa: BLE001 - the supervisor must hear of anything
+            self._give_up(Failed("engine_error", f"{type(error).__name__}: {error}"))
+        else:
+            self._engine = engine
+            self._face.attach(engine)
+            self._events.say(Ready(engine.model_id, engine.context_tokens, self._options.parallel))
+
+    def _progress(self, fraction: float) -> None:
+        self._face.load_fraction = fraction
+        self._events.loading(fraction)
+
+    def _give_up(self, event: Failed) -> None:
+        self.failed = True
+        self._events.say(event)
+        self._server.should_exit = True
+
+    def close(self) -> None:
+        """Stop serving; memory is freed by the end of the process."""
+        if self._engine:
+            self._engine.stop()

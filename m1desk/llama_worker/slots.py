@@ -1,0 +1,90 @@
+"""The sequences of a context: what each holds, and how much of a new prompt is there already.
+
+A model whose memory is attention alone can be cut back to any position. A recurrent or hybrid
+model (MiniMax-M1) can't: it goes back only to a position where its state was saved. So such a
+model's slots keep snapshots, taken where a later prompt is likely to part from this one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from m1desk.llama_worker.generation import Generation
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A saved recurrent state after `position` tokens."""
+
+    position: int
+    data: bytes
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """One sequence of the context. `tokens` are those in its memory, in order."""
+
+    number: int
+    tokens: list[int] = field(default_factory=list)
+    snapshots: list[Snapshot] = field(default_factory=list)
+    generation: Generation | None = None
+    last_used: int = 0
+
+    @property
+    def is_free(self) -> bool:
+        """Whether no request is using it; it may still hold a reusable state."""
+        return self.generation is None
+
+    def drop_snapshots_after(self, position: int) -> None:
+        """Forget snapshots of a past that is no longer this sequence's."""
+        self.snapshots = [one for one in self.snapshots if one.position <= position]
+
+
+def common_prefix(left: Sequence[int], right: Sequence[int]) -> int:
+    """How many tokens two sequences share from their start."""
+    length = min(len(left), len(right))
+    if not length:
+        return 0
+    differs = np.asarray(left[:length]) != np.asarray(right[:length])
+    first = int(differs.argmax())
+    return first if differs[first] else length
+
+
+def reusable_tokens(slot: Slot, prompt: Sequence[int], *, needs_snapshots: bool) -> int:
+    """How many tokens of `prompt` need not be read again in this slot.
+
+    At least the prompt's last token is always read, since its logits are wanted.
+    """
+    shared = min(common_prefix(slot.tokens, prompt), len(prompt) - 1)
+    if not needs_snapshots or shared == len(slot.tokens):
+        return shared
+    return max((one.position for one in slot.snapshots if one.position <= shared), default=0)
+
+
+def choose_slot(
+    slots: Sequence[Slot], prompt: Sequence[int], *, needs_snapshots: bool
+) -> tuple[Slot, int] | None:
+    """The free slot to use and how many tokens it saves, or None when all are busy.
+
+    A slot is taken over for its prefix unless that would throw away more than it saves while an
+    emptier one is free; otherwise the one unused for longest goes.
+    """
+    free = [slot for slot in slots if slot.is_free]
+    if not free:
+        return None
+    saved = {
+        slot.number: reusable_tokens(slot, prompt, needs_snapshots=needs_snapshots) for slot in free
+    }
+    best = max(free, key=lambda slot: (saved[slot.number], -len(slot.tokens)))
+    reuse = saved[best.number]
+    empty = [slot for slot in free if not slot.tokens]
+    if reuse and (2 * reuse >= len(best.tokens) or not empty):
+        return best, reuse
+    fallback = empty[0] if empty else min(free, key=lambda slot: slot.last_used)
+    return fallback, saved[fallback.number]

@@ -1,0 +1,100 @@
+"""The database's schema as numbered steps; a step that was released never changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One step from schema `number - 1` to `number`, run in one transaction."""
+
+    number: int
+    purpose: str
+    statements: tuple[str, ...]
+
+
+_KEY_VALUE: Final = Migration(
+    1,
+    "settings and measurements",
+    (
+        "CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+        """CREATE TABLE measurements (
+            key TEXT PRIMARY KEY, value TEXT NOT NULL, measured REAL NOT NULL) WITHOUT ROWID""",
+    ),
+)
+
+_CONVERSATIONS: Final = Migration(
+    2,
+    "conversations as trees of messages",
+    (
+        # AUTOINCREMENT: an id that was given away once never means another thing.
+        """CREATE TABLE conversations (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            title TEXT NOT NULL,
+            title_is_automatic INTEGER NOT NULL DEFAULT 1,
+            created REAL NOT NULL,
+            updated REAL NOT NULL,
+            system_prompt TEXT NOT NULL DEFAULT '',
+            sampling TEXT NOT NULL DEFAULT '{}',
+            model TEXT NOT NULL DEFAULT '',
+            leaf_id INTEGER)""",
+        "CREATE INDEX conversations_by_use ON conversations(updated DESC, id DESC)",
+        """CREATE TABLE messages (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            conversation_id INTEGER NOT NULL REFERENCES conversations(id) ON DELETE CASCADE,
+            parent_id INTEGER REFERENCES messages(id) ON DELETE CASCADE,
+            role TEXT NOT NULL,
+            content TEXT NOT NULL,
+            reasoning TEXT NOT NULL DEFAULT '',
+            created REAL NOT NULL,
+            state TEXT NOT NULL DEFAULT 'complete',
+            error TEXT NOT NULL DEFAULT '',
+            model TEXT NOT NULL DEFAULT '',
+            stats TEXT)""",
+        "CREATE INDEX messages_by_parent ON messages(parent_id, conversation_id, id)",
+        "CREATE INDEX messages_by_conversation ON messages(conversation_id, id)",
+        "CREATE INDEX messages_unfinished ON messages(id) WHERE state = 'streaming'",
+    ),
+)
+
+# The index keeps no text of its own. An answer that is still being written is left out, so that
+# saving it twice a second doesn't index it again each time.
+_SEARCH: Final = Migration(
+    3,
+    "full-text search over messages and titles",
+    (
+        """CREATE VIRTUAL TABLE message_search USING fts5(
+            content, content='messages', content_rowid='id',
+            tokenize='unicode61 remove_diacritics 2', prefix='2 3')""",
+        """CREATE TRIGGER messages_indexed AFTER INSERT ON messages
+            WHEN new.state <> 'streaming' BEGIN
+            INSERT INTO message_search(rowid, content) VALUES (new.id, new.content); END""",
+        """CREATE TRIGGER messages_unindexed AFTER DELETE ON messages
+            WHEN old.state <> 'streaming' BEGIN
+            INSERT INTO message_search(message_search, rowid, content)
+            VALUES ('delete', old.id, old.content); END""",
+        """CREATE TRIGGER messages_reindexed_old AFTER UPDATE OF content, state ON messages
+            WHEN old.state <> 'streaming' BEGIN
+            INSERT INTO message_search(message_search, rowid, content)
+            VALUES ('delete', old.id, old.content); END""",
+        """CREATE TRIGGER messages_reindexed_new AFTER UPDATE OF content, state ON messages
+            WHEN new.state <> 'streaming' BEGIN
+            INSERT INTO message_search(rowid, content) VALUES (new.id, new.content); END""",
+        """CREATE VIRTUAL TABLE title_search USING fts5(
+            title, content='conversations', content_rowid='id',
+            tokenize='unicode61 remove_diacritics 2', prefix='2 3')""",
+        """CREATE TRIGGER titles_indexed AFTER INSERT ON conversations BEGIN
+            INSERT INTO title_search(rowid, title) VALUES (new.id, new.title); END""",
+        """CREATE TRIGGER titles_unindexed AFTER DELETE ON conversations BEGIN
+            INSERT INTO title_search(title_search, rowid, title)
+            VALUES ('delete', old.id, old.title); END""",
+        """CREATE TRIGGER titles_reindexed AFTER UPDATE OF title ON conversations BEGIN
+            INSERT INTO title_search(title_search, rowid, title)
+            VALUES ('delete', old.id, old.title);
+            INSERT INTO title_search(rowid, title) VALUES (new.id, new.title); END""",
+    ),
+)
+
+MIGRATIONS: Final = (_KEY_VALUE, _CONVERSATIONS, _SEARCH)

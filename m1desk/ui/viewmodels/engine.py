@@ -1,0 +1,146 @@
+"""The managed engine as the window sees it: its status, and what can be asked of it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from PySide6.QtCore import QObject, Signal
+
+from m1desk.engines.status import EngineState, EngineStatus
+from m1desk.errors import M1DeskError
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from typing import Any
+
+    from m1desk.engines.status import LlamaSettings
+    from m1desk.ui.bridge import Bridge, Submission
+
+_log = logging.getLogger(__name__)
+
+SAFER_CONTEXT_TOKENS = 4096
+
+
+class ManagedEngine(Protocol):
+    """What the window needs of an engine; `LlamaEngine` is one."""
+
+    @property
+    def status(self) -> EngineStatus:
+        """The engine as it is now."""
+
+    def load(self, settings: LlamaSettings) -> Coroutine[Any, Any, object]:
+        """Start with a model; raises M1DeskError."""
+
+    def unload(self) -> Coroutine[Any, Any, object]:
+        """Stop; returns when nothing is left of it."""
+
+    def log_lines(self) -> tuple[str, ...]:
+        """The last lines the engine wrote."""
+
+
+class EngineViewModel(QObject):
+    """Hands loads and unloads to the loop thread and tells what became of them.
+
+    Signals:
+        status_changed: the new EngineStatus.
+        load_wished: settings (LlamaSettings) that were asked for, before anything happened.
+        refused: an M1DeskError that a load or unload raised.
+        loaded: the settings (LlamaSettings) with which a model became ready.
+    """
+
+    status_changed = Signal(object)
+    load_wished = Signal(object)
+    refused = Signal(object)
+    loaded = Signal(object)
+
+    def __init__(
+        self, bridge: Bridge, engine: ManagedEngine, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._bridge = bridge
+        self._engine = engine
+        self._status = engine.status
+        self._settings: LlamaSettings | None = None
+        self._work: Submission | None = None
+        bridge.events.connect(self._on_events)
+
+    @property
+    def status(self) -> EngineStatus:
+        """The last status that reached the window."""
+        return self._status
+
+    @property
+    def settings(self) -> LlamaSettings | None:
+        """The settings of the last load that was asked for."""
+        return self._settings
+
+    @property
+    def log_lines(self) -> tuple[str, ...]:
+        """The last lines the engine wrote."""
+        return self._engine.log_lines()
+
+    def load(self, settings: LlamaSettings) -> None:
+        """Load a model in place of the one that runs, if one does."""
+        self._settings = settings
+        self.load_wished.emit(settings)
+        self._work = self._bridge.submit(
+            self._load(settings), on_done=self._on_loaded, on_error=self._on_failed
+        )
+
+    def load_again(self) -> None:
+        """Load the last model as it was loaded."""
+        if self._settings is not None:
+            self.load(self._settings)
+
+    def load_safely(self) -> None:
+        """Load the last model with settings that ask less of the machine."""
+        if self._settings is not None:
+            self.load(safer(self._settings))
+
+    def unload(self) -> None:
+        """Stop the engine; a load under way is given up."""
+        self._bridge.submit(self._engine.unload(), on_error=self._on_failed)
+
+    async def _load(self, settings: LlamaSettings) -> LlamaSettings:
+        if self._engine.status.state not in {EngineState.STOPPED, EngineState.FAILED}:
+            await self._engine.unload()
+        await self._engine.load(settings)
+        return settings
+
+    def _on_events(self, events: tuple[object, ...]) -> None:
+        statuses = [event for event in events if isinstance(event, EngineStatus)]
+        if statuses:
+            self._take(statuses[-1])
+
+    def _take(self, status: EngineStatus) -> None:
+        self._status = status
+        self.status_changed.emit(status)
+
+    def _on_loaded(self, settings: LlamaSettings) -> None:
+        self._take(self._engine.status)
+        if self._status.is_ready:
+            self.loaded.emit(settings)
+
+    def _on_failed(self, error: Exception) -> None:
+        self._take(self._engine.status)
+        if not isinstance(error, M1DeskError):
+            raise error
+        # A failed engine's status carries the same account, with the end of its log.
+        if self._status.failure is None:
+            self.refused.emit(error)
+
+
+def safer(settings: LlamaSettings) -> LlamaSettings:
+    """The same model with a short context, one request at a time, no GPU and plain kernels."""
+    return replace(
+        settings,
+        context_tokens=min(settings.context_tokens, SAFER_CONTEXT_TOKENS),
+        parallel=1,
+        gpu_layers=0,
+        kv_type="f16",
+        ubatch_tokens=min(settings.ubatch_tokens, 256),
+        flash_attention=None,
+        extra_buffers=False,
+    )
