@@ -1,4 +1,4 @@
-"""What every test gets: folders of its own, no network, no screen, and a check that it leaves nothing running."""
+"""What every test gets: its own folders, no network, no screen, and a check for leftovers."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TESTS = Path(__file__).resolve().parent
-sys.path.insert(0, str(TESTS))  # `support` is shared by the tests of all rooms
+pytest_plugins = ["support.models"]
 
 # Read when a library is imported, so they are set before any test module is.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -58,9 +57,7 @@ def _nothing_left_at_the_end() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_left(
-    request: pytest.FixtureRequest, _nothing_left_at_the_end: None
-) -> Iterator[None]:
+def _nothing_left(request: pytest.FixtureRequest, _nothing_left_at_the_end: None) -> Iterator[None]:
     """Fail a test that leaves a thread or a child process behind.
 
     What module and session fixtures started is there before and is not counted.

@@ -1,4 +1,4 @@
-"""Which backend the llama.cpp engine is built for: what was asked for, what was built before, or what is found."""
+"""Which backend the llama.cpp engine is built for: as asked, as built before, or as found."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def advice(chosen: str, found: Found) -> list[str]:
 
 
 def cpu_key() -> str:
-    """The instruction sets the compiler will use here: an engine built for another CPU may crash."""
+    """The instruction sets the compiler uses here; built for another CPU, it may crash."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -1,4 +1,4 @@
-"""Says what goes on, line by line on standard error, and runs programs so that their progress shows."""
+"""Says what goes on, line by line on standard error, and shows the progress of programs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HEARTBEAT_SECONDS: Final = 10.0
 TAIL_LINES: Final = 25
 
 
-class SetupFailed(Exception):
+class SetupError(Exception):
     """Setting up can't go on.
 
     Attributes:
@@ -33,13 +33,21 @@ class SetupFailed(Exception):
         self.what = what
         self.todo = todo
 
+    def report(self) -> str:
+        """All of it, for the terminal."""
+        return "\n".join(filter(None, (self.what, self.todo)))
 
-class ProgramFailed(SetupFailed):
+
+class ProgramError(SetupError):
     """A program that setting up needs ended with an error; `tail` is the end of its output."""
 
     def __init__(self, what: str, tail: str) -> None:
         super().__init__(what)
         self.tail = tail
+
+    def report(self) -> str:
+        """The end of the output, then what happened."""
+        return "\n".join(filter(None, (self.tail, self.what, self.todo)))
 
 
 class Console:
@@ -51,7 +59,8 @@ class Console:
 
     def say(self, text: str = "") -> None:
         """Print one line."""
-        print(text, file=sys.stderr, flush=True)
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
 
     def note(self, text: str) -> None:
         """Print one line of detail, after the seconds since the setup began."""
@@ -82,7 +91,7 @@ class Console:
             environment: the program's environment; None is this process's own.
 
         Raises:
-            ProgramFailed: it can't be started, or ended with an error.
+            ProgramError: it can't be started, or ended with an error.
         """
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("a", encoding="utf-8", errors="replace") as log:
@@ -98,14 +107,14 @@ class Console:
                     env=environment,
                 )
             except OSError as error:
-                raise ProgramFailed(f"{argv[0]} can't be started.", str(error)) from error
+                raise ProgramError(f"{argv[0]} can't be started.", str(error)) from error
             tail: list[str] = []
             for line in self._follow(process, pick, every):
                 log.write(line)
                 tail = [*tail[-(TAIL_LINES - 1) :], line]
         if process.returncode:
             name = " ".join(argv[:4])
-            raise ProgramFailed(f"{name} ... ended with {process.returncode}.", "".join(tail))
+            raise ProgramError(f"{name} ... ended with {process.returncode}.", "".join(tail))
 
     def _follow(
         self, process: subprocess.Popen[str], pick: Callable[[str], str], every: float
@@ -131,7 +140,7 @@ class Console:
                     self.note(latest)
                     shown, latest = time.monotonic(), ""
                 elif quiet >= HEARTBEAT_SECONDS:
-                    self.note("...")
+                    self.note("still working")
                     shown = time.monotonic()
         finally:
             if process.poll() is None and reader.is_alive():

@@ -1,4 +1,4 @@
-"""What must come from the system: compilers, Python's venv module, the libraries Qt needs; by apt-get where it may."""
+"""What must come from the system: compilers, Python's venv module, the libraries of Qt."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bootstrap.console import ProgramFailed
+from bootstrap.console import ProgramError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Something of the system's that is missing: what it is called there, and Debian's package of it."""
+    """Something that is missing: what the system calls it, and Debian's package of it."""
 
     name: str
     package: str
@@ -43,7 +43,12 @@ QT_LIBRARIES: Final = (
     Need("libxcb-shape.so.0", "libxcb-shape0"),
 )
 FONT: Final = Need("a font", "fonts-dejavu-core")
-_FONT_FOLDERS: Final = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.local/share/fonts", "~/.fonts")
+_FONT_FOLDERS: Final = (
+    "/usr/share/fonts",
+    "/usr/local/share/fonts",
+    "~/.local/share/fonts",
+    "~/.fonts",
+)
 
 
 def can_load(library: str) -> bool:
@@ -64,7 +69,7 @@ def missing_for_window(loads: Callable[[str], bool] = can_load) -> list[Need]:
 
 
 def missing_for_setup(*, venv: bool, engine: bool) -> list[Need]:
-    """What making a virtual environment (`venv`) and building the engine (`engine`) need and lack."""
+    """What making `venv` and building `engine` need of the system and do not find."""
     missing = []
     if venv and not _imports("ensurepip"):
         name = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
@@ -93,7 +98,7 @@ def how_to_get(needs: Sequence[Need]) -> str:
 
 
 def install(needs: Sequence[Need], console: Console, *, allowed: bool) -> bool:
-    """Install `needs` with apt-get, if that is there and may be run without asking; say if it was done."""
+    """Install `needs` with apt-get where it may run without asking; says whether it did."""
     prefix = _privilege() if allowed and shutil.which("apt-get") else None
     if prefix is None:
         return False
@@ -105,10 +110,10 @@ def install(needs: Sequence[Need], console: Console, *, allowed: bool) -> bool:
         try:
             try:
                 console.run(command, pick=_apt_news, environment=environment)
-            except ProgramFailed:  # usually package lists that are missing or old
+            except ProgramError:  # usually package lists that are missing or old
                 console.run([*prefix, "apt-get", "update"], environment=environment)
                 console.run(command, pick=_apt_news, environment=environment)
-        except ProgramFailed as error:
+        except ProgramError as error:
             console.note(f"apt-get failed: {error.tail.strip().splitlines()[-1:]}")
             return False
     return True
@@ -125,8 +130,9 @@ def _privilege() -> list[str] | None:
         return []
     if not shutil.which("sudo"):
         return None
-    asked = subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False)
-    return ["sudo", "-n"] if asked.returncode == 0 else None
+    sudo = [shutil.which("sudo") or "sudo", "-n"]
+    asked = subprocess.run([*sudo, "true"], capture_output=True, check=False)
+    return sudo if asked.returncode == 0 else None
 
 
 def _is_root() -> bool:
@@ -145,4 +151,6 @@ def _imports(module: str) -> bool:
 def _has_font() -> bool:
     """Whether any scalable font is installed; without one Qt draws boxes."""
     folders = (Path(folder).expanduser() for folder in _FONT_FOLDERS)
-    return any(next(folder.rglob(kind), None) for folder in folders for kind in ("*.[to]tf", "*.ttc"))
+    return any(
+        next(folder.rglob(kind), None) for folder in folders for kind in ("*.[to]tf", "*.ttc")
+    )

@@ -7,14 +7,16 @@ import json
 import os
 import platform
 import shutil
+import subprocess
 import sys
-import venv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from bootstrap.console import Console
 
 RECORD: Final = "m1desk-setup.json"
 _FORMAT: Final = 1
@@ -54,20 +56,33 @@ class Environment:
         """Write down that a part was installed; "" means that it is no longer whole."""
         record = self._read()
         parts = record.get("parts")
-        self._write({**record, "parts": {**(parts if isinstance(parts, dict) else {}), part: fingerprint}})
+        self._write(
+            {**record, "parts": {**(parts if isinstance(parts, dict) else {}), part: fingerprint}}
+        )
 
-    def create(self, source: Path) -> None:
-        """Make it anew; `source` becomes importable in it."""
-        remove(self.folder)
-        # Inside an environment already: make this one from the Python that one was made from.
-        base = getattr(sys, "_base_executable", "") or sys.executable
-        builder = venv.EnvBuilder(with_pip=True, symlinks=platform.system() != "Windows")
-        if Path(sys.executable) != Path(base):
-            sys.executable = base
-        builder.create(self.folder)
-        site = next(self.folder.glob("lib/python*/site-packages"), self.folder / "Lib" / "site-packages")
-        (site / "m1desk-source.pth").write_bytes(os.fsencode(source) + b"\n")
+    def create(self, source: Path, console: Console) -> None:
+        """Make it anew, or adopt one that someone else made; `source` becomes importable in it.
+
+        Raises:
+            ProgramError: Python's venv module failed.
+        """
+        if (self.folder / RECORD).exists() or not self._works():
+            remove(self.folder)
+            # Run inside another environment: make this one from the Python that one was made from.
+            base = getattr(sys, "_base_executable", "") or sys.executable
+            console.run([base, "-I", "-m", "venv", str(self.folder)])
+        libraries = next(self.folder.glob("lib/python*"), self.folder / "Lib")
+        pth = libraries / "site-packages" / "m1desk-source.pth"
+        pth.write_bytes(os.fsencode(source) + b"\n")
         self._write({"format": _FORMAT, "made": self._identity(), "parts": {}})
+
+    def _works(self) -> bool:
+        """Whether its Python starts, is of a supported version, and has pip."""
+        code = "import sys, pip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))"
+        if not self.python.exists():
+            return False
+        asked = subprocess.run([self.python, "-I", "-c", code], capture_output=True, check=False)
+        return asked.returncode == 0
 
     def _identity(self) -> str:
         """Where this is and what its Python really is, or "" when there is none."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from bootstrap.backends import BACKENDS
-from bootstrap.console import SetupFailed
+from bootstrap.console import SetupError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,7 @@ def parse(words: Sequence[str]) -> Options:
     """Options from the command line; the first word that isn't start.py's own ends them.
 
     Raises:
-        SetupFailed: an unknown backend.
+        SetupError: an unknown backend.
     """
     left = list(words)
     backend = ""
@@ -63,7 +63,7 @@ def _backend(left: list[str]) -> str:
     if not name and left:
         name = left.pop(0)
     if name not in BACKENDS:
-        raise SetupFailed(
+        raise SetupError(
             f"There is no backend named {name!r}.", f"Choose one of: {', '.join(BACKENDS)}."
         )
     return name

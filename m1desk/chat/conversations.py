@@ -46,6 +46,13 @@ _NEWEST_BELOW: Final = """
         FROM newest WHERE newest.id IS NOT NULL)
     SELECT id FROM newest WHERE id IS NOT NULL ORDER BY id DESC LIMIT 1"""
 
+_DELETE_BELOW: Final = """
+    WITH RECURSIVE below(id) AS (
+        VALUES (?)
+        UNION ALL
+        SELECT m.id FROM below JOIN messages m ON m.parent_id = below.id)
+    DELETE FROM messages WHERE id IN (SELECT id FROM below)"""
+
 _CRASHED: Final = (
     "M1 Desk ended before this answer was complete.\n"
     "\n"
@@ -242,7 +249,7 @@ class ConversationStore:
             others = [other for other in self.siblings(message_id) if other != message_id]
             leaf_id = self.get(message.conversation_id).leaf_id
             was_active = leaf_id is not None and self._is_on_path(message_id, leaf_id)
-            self._database.execute("DELETE FROM messages WHERE id = ?", (message_id,))
+            self._database.execute(_DELETE_BELOW, (message_id,))
             if was_active:
                 end = self._newest_below(others[-1]) if others else message.parent_id
                 self._change(message.conversation_id, "leaf_id = ?", end)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _SAMPLING_KEYS: Final = frozenset(entry.name for entry in fields(SamplingParameters))
 _STATS_KEYS: Final = frozenset(entry.name for entry in fields(MessageStats))
 
+_STATS_PLACE: Final = 10
+
 MESSAGE_COLUMNS: Final = """m.id, m.conversation_id, m.parent_id, m.role, m.content, m.reasoning,
     m.created, m.state, m.error, m.model, m.stats,
     (SELECT count(*) FROM messages s WHERE s.parent_id IS m.parent_id
@@ -39,22 +41,13 @@ def conversation_of(row: sqlite3.Row) -> Conversation:
 
 
 def message_of(row: sqlite3.Row) -> Message:
-    """Build the message in a row of `MESSAGE_COLUMNS`."""
-    return Message(
-        id=row["id"],
-        conversation_id=row["conversation_id"],
-        parent_id=row["parent_id"],
-        role=row["role"],
-        content=row["content"],
-        reasoning=row["reasoning"],
-        created=row["created"],
-        state=row["state"],
-        error=row["error"],
-        model=row["model"],
-        stats=stats_of(row["stats"]),
-        sibling_index=row["sibling_index"],
-        sibling_count=row["sibling_count"],
-    )
+    """Build the message in a row of `MESSAGE_COLUMNS`, which has the order of `Message`.
+
+    By position: with names, reading ten thousand rows takes half as long again.
+    """
+    values = list(row)
+    values[_STATS_PLACE] = stats_of(values[_STATS_PLACE])
+    return Message(*values)
 
 
 def sampling_of(text: str) -> SamplingParameters:

@@ -63,6 +63,7 @@ class GuardedProcess(asyncio.SubprocessProtocol):
         self._record = runs / f"{self.run}.json"
         self._grace = grace_seconds
         self._open_pipes = {1, 2}
+        self._was_asked = False
         self._has_exited = False
         self._exited: EngineExited | None = None
         self._failed: Failed | None = None
@@ -118,9 +119,10 @@ class GuardedProcess(asyncio.SubprocessProtocol):
         return await asyncio.shield(self.ended)
 
     def ask_to_stop(self) -> None:
-        """Tell the guard to end the engine; returns at once."""
+        """Tell the guard to end the engine; returns at once. Once is enough."""
         lifeline = self._lifeline
-        if lifeline is not None and not lifeline.is_closing():
+        if lifeline is not None and not lifeline.is_closing() and not self._was_asked:
+            self._was_asked = True  # a guard takes a second time for impatience
             lifeline.write(b"stop\n")
 
     @property

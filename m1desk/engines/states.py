@@ -1,4 +1,4 @@
-"""The table of an engine's states: which may follow which, and the board that shows the present one."""
+"""The table of an engine's states, and the board that shows the present one."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class EngineState(Enum):
-    """The states of a managed engine; `supervisor.py` holds the table of moves between them."""
+    """The states of a managed engine; `states.py` holds the table of moves between them."""
 
     STOPPED = "stopped"
     STARTING = "starting"  # the process is being made; nothing answers yet
@@ -35,7 +35,8 @@ class EngineFailure:
     """Why an engine is not running, in words for the user.
 
     Attributes:
-        reason: a stable word: a `wire.FailureReason`, "killed", "crashed", "guard_lost", "not_found".
+        reason: a stable word: a `wire.FailureReason`, "killed", "crashed", "guard_lost",
+            "not_found" (the file), "never_ready".
         what, why, todo: the message, as in `M1DeskError`.
         log_tail: the last lines the engine wrote.
     """

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from typing import TYPE_CHECKING
+from collections import deque
+from typing import TYPE_CHECKING, Final
 
 from m1desk.engines.failure import Evidence, LoadFacts, explain, not_started, stalled
-from m1desk.engines.memory import MemorySnapshot, take_memory_snapshot
+from m1desk.engines.memory import take_memory_snapshot
 from m1desk.engines.process import GuardedProcess, ProcessEnd
 from m1desk.engines.progress import Patience, ProgressWatch, measure_effort
 from m1desk.engines.status import Endpoint, EngineFailure, EngineState, EngineStatus
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from m1desk.engines.spec import EngineSpec
     from m1desk.engines.states import StatusBoard
 
+_MEMORY_SAMPLES: Final = 5  # the kernel acts within seconds of the shortage
+
 
 class Supervisor:
-    """Runs one engine once; the status board shows how far it is.
+    """Runs one engine once; the status board, at STARTING before, shows how far it is.
 
     Everything happens on the loop that called `start`.
     """
@@ -47,9 +49,12 @@ class Supervisor:
         self._watch: asyncio.Task[None] | None = None
         self._settled = asyncio.Event()  # READY, FAILED or STOPPED was reached
         self._port: int | None = None
+        self._launched = asyncio.Event()
         self._is_stopping = False
+        self._gave_up = False
         self._stall: EngineFailure | None = None
-        self._before = self._lowest = take_memory_snapshot()
+        self._before = take_memory_snapshot()
+        self._recent = deque([self._before], maxlen=_MEMORY_SAMPLES)
 
     async def start(self) -> EngineStatus:
         """Start the engine and wait until it is READY or FAILED, or STOPPED by `stop`.
@@ -57,9 +62,11 @@ class Supervisor:
         Takes as long as the engine shows any sign of work. When this is cancelled, the engine is
         ended.
         """
-        self._board.start_over(self._first_status())
         try:
-            await self._launch()
+            try:
+                await self._launch()
+            finally:
+                self._launched.set()
             await self._settled.wait()
         except asyncio.CancelledError:
             await self.stop()
@@ -71,22 +78,14 @@ class Supervisor:
         if self._board.allows(EngineState.STOPPING):
             self._is_stopping = True
             self._board.move(EngineState.STOPPING)
+            await self._launched.wait()
         if self._process is not None:
             await self._process.stop()
         if self._watch is not None:
             await asyncio.wait([self._watch])
         if self._board.allows(EngineState.STOPPED):
-            self._board.move(EngineState.STOPPED, endpoint=None, pid=None, failure=None)
+            self._board.start_over(EngineStatus(EngineState.STOPPED))
         self._settled.set()
-
-    def _first_status(self) -> EngineStatus:
-        return EngineStatus(
-            EngineState.STARTING,
-            model_path=self._spec.model_path,
-            model_name=self._spec.model_name,
-            asked_context_tokens=self._spec.asked_context_tokens,
-            parallel=self._spec.parallel,
-        )
 
     async def _launch(self) -> None:
         try:
@@ -102,7 +101,7 @@ class Supervisor:
             self._fail(not_started(f"The system says: {error}."))
             return
         self._watch = asyncio.create_task(self._watch_over(self._process), name="engine watch")
-        if self._is_stopping:  # asked for while the process was being made
+        if self._is_stopping or self._gave_up:  # while the process was being made
             self._process.ask_to_stop()
 
     async def _watch_over(self, process: GuardedProcess) -> None:
@@ -110,7 +109,7 @@ class Supervisor:
         progress = ProgressWatch(self._patience)
         while not process.ended.done():
             await asyncio.wait([process.ended], timeout=self._patience.sample_seconds)
-            self._note_memory()
+            self._recent.append(take_memory_snapshot())
             if not self._board.status.is_busy_starting or self._stall is not None:
                 continue
             if progress.is_stuck(measure_effort(process.engine_pid, process.bytes_heard)):
@@ -126,7 +125,7 @@ class Supervisor:
             self._log.add(line.decode(errors="replace"))
         elif isinstance(event, Failed):
             self._log.add(f"{event.reason}: {event.detail}")
-            self._process_or_fail().ask_to_stop()  # it said it gives up: nothing to wait for
+            self._give_up()
         elif not status.is_busy_starting:
             return
         elif isinstance(event, EngineStarted):
@@ -155,17 +154,18 @@ class Supervisor:
         )
         self._settled.set()
 
-    def _process_or_fail(self) -> GuardedProcess:
-        if self._process is None:
-            raise RuntimeError("an event came before there was a process")
-        return self._process
+    def _give_up(self) -> None:
+        """Make an end with an engine that has said it fails, in case it lingers."""
+        self._gave_up = True
+        if self._process is not None:
+            self._process.ask_to_stop()
 
     def _on_end(self, end: ProcessEnd) -> None:
         if not self._is_stopping:
             evidence = Evidence(
                 end=end,
                 before=self._before,
-                lowest=self._lowest,
+                lowest=min(self._recent, key=lambda snapshot: snapshot.available),
                 after=take_memory_snapshot(),
                 log_tail=self._log.tail(),
                 was_ready=self._board.status.is_ready,
@@ -176,9 +176,3 @@ class Supervisor:
         if self._board.allows(EngineState.FAILED):
             self._board.move(EngineState.FAILED, failure=failure, endpoint=None, pid=None)
         self._settled.set()
-
-    def _note_memory(self) -> None:
-        with contextlib.suppress(OSError):
-            now: MemorySnapshot = take_memory_snapshot()
-            if now.available < self._lowest.available:
-                self._lowest = now

@@ -94,13 +94,18 @@ class AmdProbe:
         claimed = read_number(card.folder / "mem_info_gtt_total") or 0
         if _is_apu(card) and claimed > self._ram:
             yield (
-                f"The kernel says the GPU may map {claimed / _GIB:.1f} GiB of RAM, but there are only "
-                f"{self._ram / _GIB:.1f} GiB; the smaller number counts."
+                f"The kernel says the GPU may map {claimed / _GIB:.1f} GiB of RAM, but there are "
+                f"only {self._ram / _GIB:.1f} GiB; the smaller number counts."
             )
 
     def _hints(self, card: PciDevice) -> Iterator[str]:
-        """By default the kernel lets an APU map half of the RAM; a big model wants more of it."""
+        """By default the kernel lets an APU map half of the RAM; a big model wants more of it.
+
+        Only chips fast enough to be worth it are spoken of; they are those of known bandwidth.
+        """
         mappable = self._mappable(card)
+        if amd_bandwidth(card.device, card.revision) is None:
+            return
         wish = (self._ram - max(4 * _GIB, self._ram // 8)) // _GIB
         if self._ram < 16 * _GIB or mappable > 0.6 * self._ram or wish * _GIB <= mappable:
             return
@@ -121,7 +126,7 @@ class AmdProbe:
 
 
 def _is_apu(card: PciDevice) -> bool:
-    """Whether it shares the machine's RAM: only APUs have the sensor of the northbridge's voltage."""
+    """Whether it shares the machine's RAM: only APUs have the northbridge's voltage sensor."""
     return card.device == _MI300A or read_text(card.hwmon() / "in1_label") == "vddnb"
 
 
@@ -134,7 +139,7 @@ def _watts(hwmon: Path, *names: str) -> float | None:
 
 
 def _product(path: Path, card: PciDevice) -> str:
-    """The name in libdrm's list, whose lines are "744C,\tC8,\tAMD Radeon RX 7900 XTX"."""
+    """The name in libdrm's list, whose lines are "744C, C8, AMD Radeon RX 7900 XTX"."""
     for line in read_text(path).splitlines():
         parts = [part.strip() for part in line.split(",", 2)]
         if len(parts) == 3 and parts[:2] == [f"{card.device:04X}", f"{card.revision:02X}"]:

@@ -16,8 +16,8 @@ _MIB: Final = 1 << 20
 class AppleProbe:
     """The GPU of an Apple chip; it computes in the machine's RAM.
 
-    How much of it the GPU may use is the engine's to say (Metal's recommended working set); there is
-    no fixed share. Only a limit that the owner set is known here.
+    How much of it the GPU may use is the engine's to say (Metal's recommended working set); there
+    is no fixed share. Only a limit that the owner set is known here.
     """
 
     vendor = "Apple"

@@ -27,8 +27,8 @@ def devices_command() -> tuple[str, ...]:
 def ask_engine(command: Sequence[str] | None = None, timeout: float = _SECONDS) -> EngineView:
     """The engine's own list of devices.
 
-    A driver that crashes, hangs or is missing takes the child with it; the answer is then empty and its
-    note says what happened, in one line.
+    A driver that crashes, hangs or is missing takes the child with it; the answer is then empty and
+    its note says what happened, in one line.
 
     Args:
         command: what to run instead of `devices_command()`.

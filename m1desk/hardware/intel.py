@@ -24,8 +24,9 @@ _PACKAGE_SENSORS: Final = ("temp2_input", "temp1_input")  # xe's, i915's
 class IntelProbe:
     """Arc cards and integrated graphics.
 
-    The drivers tell little: the size of a card's memory on some versions, its degrees, and a counter
-    of energy that watts are made from. Free memory and load are the engine's to tell, or nobody's.
+    The drivers tell little: the size of a card's memory on some versions, its degrees, and a
+    counter of energy that watts are made from. Free memory and load are the engine's to tell, or
+    nobody's.
     """
 
     vendor = "Intel"

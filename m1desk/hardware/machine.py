@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 DeviceKind = Literal["cpu", "gpu", "igpu", "accel", "meta", "unknown"]
-"""The engine's own kinds: "igpu" computes in the machine's RAM, "accel" helps the CPU (BLAS, AMX)."""
+"""The engine's own kinds: "igpu" computes in the machine's RAM, "accel" helps the CPU (BLAS)."""
 
 LinkKind = Literal[
     "nvlink", "same_board", "one_switch", "several_switches", "host_bridge", "same_node", "system"
@@ -105,7 +105,7 @@ class EngineView:
 
 @dataclass(frozen=True, slots=True)
 class PcieLink:
-    """A card's PCIe link. The current one only means something under load: cards sleep on a slow one."""
+    """A card's PCIe link. The current one only means something under load: idle cards slow it."""
 
     max_generation: int | None = None
     max_width: int | None = None
@@ -120,8 +120,8 @@ class VendorDevice:
     Attributes:
         id: stable between starts: the UUID, the PCI id, or a fixed word.
         unified: computes in the machine's RAM.
-        total_bytes, free_bytes: the device's own memory; None for RAM that the machine's total
-            already counts.
+        total_bytes, free_bytes: what it can use as memory: its own, and RAM as far as its driver
+            limits that; None where only the machine's RAM is the limit.
         carve_out_bytes: RAM that firmware gave the device for good; the machine's total lacks it.
         carve_out_free_bytes: the part of it nobody uses now.
         bandwidth_bytes_per_second: of its memory, by specification, not measured.

@@ -79,7 +79,7 @@ class NvidiaProbe:
         return Findings(tuple(devices), self._links(cards), tuple(notes))
 
     def read(self, device_id: str) -> DeviceReading:
-        """Memory, load, watts and degrees; a MIG slice has only memory, its card's watts and degrees."""
+        """Memory, load, watts and degrees; a MIG slice shows its card's watts and degrees."""
         if device_id not in self._handles:
             return DeviceReading()
         handle, card = self._handles[device_id]
@@ -169,7 +169,9 @@ class NvidiaProbe:
         mode = self._session.pair("nvmlDeviceGetMigMode", handle)
         return mode is not None and mode[0] == _MIG_ENABLED
 
-    def _slices(self, handle: _Handle, card: VendorDevice) -> tuple[tuple[_Handle, VendorDevice], ...]:
+    def _slices(
+        self, handle: _Handle, card: VendorDevice
+    ) -> tuple[tuple[_Handle, VendorDevice], ...]:
         if not self._is_cut_up(handle):
             return ()
         found = []

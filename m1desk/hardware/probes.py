@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from m1desk.hardware.amd import AmdProbe
-from m1desk.hardware.apple import AppleProbe
-from m1desk.hardware.intel import IntelProbe
-from m1desk.hardware.nvidia import NvidiaProbe
 from m1desk.hardware.sources import Sources
 from m1desk.hardware.vendor import Findings, VendorProbe
-from m1desk.hardware.windows import WindowsProbe
 
 
 def probes_for(sources: Sources, ram_total_bytes: int) -> tuple[VendorProbe, ...]:
     """The probes that make sense on the platform of `sources`."""
+    # Imported here, so that the front door opens fast and only the platform's probes are loaded.
     if sources.platform == "darwin":
+        from m1desk.hardware.apple import AppleProbe  # noqa: PLC0415 - see above
+
         return (AppleProbe(sources.sysctl),)
+    from m1desk.hardware.nvidia import NvidiaProbe  # noqa: PLC0415 - see above
+
     nvidia = NvidiaProbe(sources.load_nvml, sources.root)
     if sources.platform == "win32":
+        from m1desk.hardware.windows import WindowsProbe  # noqa: PLC0415 - see above
+
         return (nvidia, WindowsProbe())
+    from m1desk.hardware.amd import AmdProbe  # noqa: PLC0415 - see above
+    from m1desk.hardware.intel import IntelProbe  # noqa: PLC0415 - see above
+
     return (nvidia, AmdProbe(sources.root, ram_total_bytes), IntelProbe(sources.root))
 
 

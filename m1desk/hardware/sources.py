@@ -35,7 +35,7 @@ class Sources:
         load_nvml: the module pynvml; raises ImportError when it isn't installed.
         ask_engine: the engine's own list of devices.
         read_ram: the memory as the operating system sees it, without control groups.
-        core_counts: physical (None if unknown) and logical cores.
+        core_counts: physical cores (None if unknown), logical cores, those this process may run on.
     """
 
     platform: str
@@ -44,7 +44,7 @@ class Sources:
     load_nvml: Callable[[], Nvml]
     ask_engine: Callable[[], EngineView]
     read_ram: Callable[[], Ram]
-    core_counts: Callable[[], tuple[int | None, int]]
+    core_counts: Callable[[], tuple[int | None, int, int]]
 
     @classmethod
     def of_this_machine(cls) -> Sources:
@@ -85,5 +85,8 @@ def _read_ram() -> Ram:
     )
 
 
-def _core_counts() -> tuple[int | None, int]:
-    return psutil.cpu_count(logical=False), psutil.cpu_count(logical=True) or 1
+def _core_counts() -> tuple[int | None, int, int]:
+    logical = psutil.cpu_count(logical=True) or 1
+    if sys.platform == "darwin":  # macOS has no affinity
+        return psutil.cpu_count(logical=False), logical, logical
+    return psutil.cpu_count(logical=False), logical, len(psutil.Process().cpu_affinity() or [0])

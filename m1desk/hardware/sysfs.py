@@ -20,7 +20,7 @@ _GENERATION_BY_SPEED: Final = {
 def read_text(path: Path) -> str:
     """The file's text without surrounding blanks, or "" when it can't be read.
 
-    Drivers answer EPERM, EINVAL or EBUSY for what a device can't say now; that is not an error here.
+    Drivers answer EPERM, EINVAL or EBUSY for what a device can't say now; that is no error here.
     """
     try:
         return path.read_text(encoding="utf-8", errors="replace").strip().strip("\0")

@@ -20,9 +20,9 @@ class Findings:
 class VendorProbe(Protocol):
     """Describes one vendor's accelerators.
 
-    A machine without any is normal: `find` answers with nothing and says nothing. What can't be read
-    is None in the answer; an exception out of `find` or `read` is a fault that the caller turns into
-    a note.
+    A machine without any is normal: `find` answers with nothing and says nothing. What can't be
+    read is None in the answer; an exception out of `find` or `read` is a fault that the caller
+    turns into a note.
     """
 
     @property
@@ -33,7 +33,7 @@ class VendorProbe(Protocol):
         """All accelerators of the vendor."""
 
     def read(self, device_id: str) -> DeviceReading:
-        """The device as it is now, cheap enough for once a second; `find` must have given its id."""
+        """The device as it is now, cheap enough for once a second; an id that `find` gave."""
 
     def close(self) -> None:
         """Gives back what the vendor's library holds; the probe can be used again after."""

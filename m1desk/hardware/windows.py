@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from m1desk.hardware.machine import DeviceReading
 from m1desk.hardware.vendor import Findings
+
+_NOTE: Final = (
+    "On Windows, GPUs of AMD and Intel are described by the engine alone; "
+    "their load, power and temperature are not shown."
+)
 
 
 class WindowsProbe:
@@ -18,12 +25,7 @@ class WindowsProbe:
 
     def find(self) -> Findings:
         """No device, and a note that says what is missing."""
-        return Findings(
-            notes=(
-                "On Windows, GPUs of AMD and Intel are described by the engine alone; "
-                "their load, power and temperature are not shown.",
-            )
-        )
+        return Findings(notes=(_NOTE,))
 
     def read(self, device_id: str) -> DeviceReading:  # noqa: ARG002 - there are none
         """Nothing."""

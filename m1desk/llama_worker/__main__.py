@@ -41,6 +41,8 @@ def _parser() -> argparse.ArgumentParser:
     calibrate = commands.add_parser("calibrate", help="measure threads and settings")
     calibrate.add_argument("--extra-buffers", type=_switch, default=True)
     commands.add_parser("devices", help="the accelerators the engine sees")
+    tiny = commands.add_parser("tiny-model", help="write a tiny model of M1's architecture")
+    tiny.add_argument("path", type=Path)
     commands.add_parser("build-info", help="which build of the engine this is")
     return parser
 
@@ -81,6 +83,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from m1desk.llama_worker.devices import main as list_devices  # noqa: PLC0415
 
         return list_devices()
+    if options.command == "tiny-model":
+        from m1desk.llama_worker.tiny_model import GREETING_MODEL, write_tiny_model  # noqa: PLC0415
+
+        write_tiny_model(options.path, GREETING_MODEL)
+        return 0
     return _print_build_info()
 
 

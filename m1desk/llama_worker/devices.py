@@ -64,9 +64,7 @@ class _Ggml:
         self.registry = _function(
             base.ggml_backend_dev_backend_reg, ctypes.c_void_p, ctypes.c_void_p
         )
-        self.registry_name = _function(
-            base.ggml_backend_reg_name, ctypes.c_char_p, ctypes.c_void_p
-        )
+        self.registry_name = _function(base.ggml_backend_reg_name, ctypes.c_char_p, ctypes.c_void_p)
         self.properties = _function(
             base.ggml_backend_dev_get_props, None, ctypes.c_void_p, ctypes.POINTER(_Properties)
         )

@@ -126,10 +126,6 @@ class Engine:
             raise LoadError("engine_error", f"the first computation failed with code {code}")
         self._context.forget(0)
 
-    def stop(self) -> None:
-        """End the scheduler after the step in hand."""
-        self.scheduler.stop()
-
 
 def _default_snapshot_bytes() -> int:
     return min(int(psutil.virtual_memory().available) // _SNAPSHOT_SHARE, _MOST_SNAPSHOT_BYTES)

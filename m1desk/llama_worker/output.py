@@ -218,7 +218,8 @@ class OutputParser:
         if call is None:
             return False
         name, arguments = call
-        self._pieces.append(ToolCall(self._calls, f"call_{uuid.uuid4().hex[:24]}", name, arguments))
+        # Nine letters and digits: the templates of Mistral's models take nothing else back.
+        self._pieces.append(ToolCall(self._calls, uuid.uuid4().hex[:9], name, arguments))
         self._calls += 1
         return True
 

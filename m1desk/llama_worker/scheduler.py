@@ -65,14 +65,13 @@ class Scheduler:
         self._arrivals: deque[Generation] = deque()
         self._waiting: deque[Generation] = deque()
         self._wake = threading.Condition()
-        self._stopping = False
         self._steps = 0
         self._prefill_speed = 0.0  # tokens/s, smoothed; 0.0 until measured
         self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
         metrics.kv_tokens.set(context.context_tokens)
 
     def start(self) -> None:
-        """Start serving."""
+        """Start serving, until the process ends."""
         self._thread.start()
 
     def submit(self, generation: Generation) -> None:
@@ -87,29 +86,22 @@ class Scheduler:
             generation.cancelled = True
             self._wake.notify()
 
-    def stop(self) -> None:
-        """End the thread after the step in hand."""
-        with self._wake:
-            self._stopping = True
-            self._wake.notify()
-        self._thread.join()
-
     # The scheduler's thread
 
     def _run(self) -> None:
-        while self._wait_for_work():
+        while True:
+            self._wait_for_work()
             self._drop_cancelled()
             self._admit()
             self._step()
             self._report()
 
-    def _wait_for_work(self) -> bool:
+    def _wait_for_work(self) -> None:
         with self._wake:
-            while not (self._stopping or self._arrivals or self._waiting or self._active()):
+            while not (self._arrivals or self._waiting or self._active()):
                 self._wake.wait()
             self._waiting.extend(self._arrivals)
             self._arrivals.clear()
-            return not self._stopping
 
     def _active(self) -> list[tuple[Slot, Generation]]:
         return [(slot, slot.generation) for slot in self._slots if slot.generation is not None]

@@ -100,8 +100,7 @@ def serve(options: ServeOptions) -> int:
     events.say(Listening(port=listener.getsockname()[1], pid=os.getpid()))
     loader = _Loader(options, face, server, events)
     loader.start()
-    server.run(sockets=[listener])
-    loader.close()
+    server.run(sockets=[listener])  # a signal ends the process here, open streams closed
     return 1 if loader.failed else 0
 
 
@@ -124,7 +123,6 @@ class _Loader:
         self._face = face
         self._server = server
         self._events = events
-        self._engine: Engine | None = None
         self.failed = False
         self._thread = threading.Thread(target=self._load, name="loader", daemon=True)
 
@@ -141,7 +139,6 @@ class _Loader:
         except Exception as error:  # noqa: BLE001 - the supervisor must hear of anything
             self._give_up(Failed("engine_error", f"{type(error).__name__}: {error}"))
         else:
-            self._engine = engine
             self._face.attach(engine)
             self._events.say(Ready(engine.model_id, engine.context_tokens, self._options.parallel))
 
@@ -153,8 +150,3 @@ class _Loader:
         self.failed = True
         self._events.say(event)
         self._server.should_exit = True
-
-    def close(self) -> None:
-        """Stop serving; memory is freed by the end of the process."""
-        if self._engine:
-            self._engine.stop()

@@ -145,7 +145,7 @@ def llama_vocabulary(pieces: tuple[str, ...] = (), unused: tuple[str, ...] = ())
 def minimax_vocabulary(
     pieces: tuple[str, ...] = (), unused: tuple[str, ...] = ()
 ) -> TinyVocabulary:
-    """MiniMax-M1's special tokens on the common base, then whole `pieces` of text, then `unused`."""
+    """M1's special tokens on the common base, then whole `pieces` of text, then `unused`."""
     control = (
         "<begin_of_document>",
         "<end_of_document>",

@@ -44,13 +44,14 @@ def write_gguf(path: Path, spec: TinyModelSpec) -> None:
     unfinished = path.with_name(path.name + ".part")
     writer = gguf.GGUFWriter(unfinished, spec.architecture)
     try:
-        _add_metadata(writer, spec)
-        _add_tokenizer(writer, spec)
-        _write_tensors(writer, spec)
-        writer.close()
+        try:
+            _add_metadata(writer, spec)
+            _add_tokenizer(writer, spec)
+            _write_tensors(writer, spec)
+        finally:
+            writer.close()
         unfinished.replace(path)
     finally:
-        writer.close()
         unfinished.unlink(missing_ok=True)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from m1desk.models.architectures import (
-    KNOWN_ARCHITECTURES,
     check_loadable,
     engine_version,
     is_known_architecture,
@@ -13,7 +12,6 @@ from m1desk.models.header import GgufHeader, LayerKind, MetaValue, SkippedValue,
 from m1desk.models.library import LocalModel, scan_models
 
 __all__ = [
-    "KNOWN_ARCHITECTURES",
     "GgufHeader",
     "LayerKind",
     "LocalModel",

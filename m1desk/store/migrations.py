@@ -29,6 +29,8 @@ _CONVERSATIONS: Final = Migration(
     2,
     "conversations as trees of messages",
     (
+        # Deleting doesn't cascade from parent to child: SQLite stops cascades a thousand levels
+        # deep, and a conversation may have ten thousand messages in a row.
         # AUTOINCREMENT: an id that was given away once never means another thing.
         """CREATE TABLE conversations (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -44,7 +46,7 @@ _CONVERSATIONS: Final = Migration(
         """CREATE TABLE messages (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
             conversation_id INTEGER NOT NULL REFERENCES conversations(id) ON DELETE CASCADE,
-            parent_id INTEGER REFERENCES messages(id) ON DELETE CASCADE,
+            parent_id INTEGER REFERENCES messages(id),
             role TEXT NOT NULL,
             content TEXT NOT NULL,
             reasoning TEXT NOT NULL DEFAULT '',
@@ -75,13 +77,12 @@ _SEARCH: Final = Migration(
             WHEN old.state <> 'streaming' BEGIN
             INSERT INTO message_search(message_search, rowid, content)
             VALUES ('delete', old.id, old.content); END""",
-        """CREATE TRIGGER messages_reindexed_old AFTER UPDATE OF content, state ON messages
-            WHEN old.state <> 'streaming' BEGIN
+        # One trigger, because the order of several is not defined and the old text must go first.
+        """CREATE TRIGGER messages_reindexed AFTER UPDATE OF content, state ON messages BEGIN
             INSERT INTO message_search(message_search, rowid, content)
-            VALUES ('delete', old.id, old.content); END""",
-        """CREATE TRIGGER messages_reindexed_new AFTER UPDATE OF content, state ON messages
-            WHEN new.state <> 'streaming' BEGIN
-            INSERT INTO message_search(rowid, content) VALUES (new.id, new.content); END""",
+            SELECT 'delete', old.id, old.content WHERE old.state <> 'streaming';
+            INSERT INTO message_search(rowid, content)
+            SELECT new.id, new.content WHERE new.state <> 'streaming'; END""",
         """CREATE VIRTUAL TABLE title_search USING fts5(
             title, content='conversations', content_rowid='id',
             tokenize='unicode61 remove_diacritics 2', prefix='2 3')""",

@@ -15,16 +15,19 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-@llama_cpp.llama_log_callback
 def _silence(level: int, text: bytes, user: object) -> None:
     """Keep the library's account of itself out of the tests' output."""
+
+
+_SILENCE = llama_cpp.llama_log_callback(_silence)
+"""Kept for good: the library keeps no reference of its own."""
 
 
 class BareLlama:
     """One model and one context with F32 cache, on one thread, extra buffers off."""
 
     def __init__(self, path: Path, *, context_tokens: int = 512, ubatch: int = 512) -> None:
-        llama_cpp.llama_log_set(_silence, ctypes.c_void_p(0))
+        llama_cpp.llama_log_set(_SILENCE, ctypes.c_void_p(0))
         llama_cpp.llama_backend_init()
         model = llama_cpp.llama_model_default_params()
         model.use_extra_bufts = False

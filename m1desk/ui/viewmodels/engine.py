@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from PySide6.QtCore import QObject, Signal
 
-from m1desk.engines.status import EngineState, EngineStatus
+from m1desk.engines.status import EngineStatus
 from m1desk.errors import M1DeskError
 
 if TYPE_CHECKING:
@@ -16,11 +15,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from m1desk.engines.status import LlamaSettings
-    from m1desk.ui.bridge import Bridge, Submission
+    from m1desk.ui.bridge import Bridge
 
-_log = logging.getLogger(__name__)
-
-SAFER_CONTEXT_TOKENS = 4096
+SAFER_CONTEXT_TOKENS: Final = 4096
 
 
 class ManagedEngine(Protocol):
@@ -31,7 +28,7 @@ class ManagedEngine(Protocol):
         """The engine as it is now."""
 
     def load(self, settings: LlamaSettings) -> Coroutine[Any, Any, object]:
-        """Start with a model; raises M1DeskError."""
+        """Load a model in place of another; what goes wrong is told by `status`."""
 
     def unload(self) -> Coroutine[Any, Any, object]:
         """Stop; returns when nothing is left of it."""
@@ -63,7 +60,6 @@ class EngineViewModel(QObject):
         self._engine = engine
         self._status = engine.status
         self._settings: LlamaSettings | None = None
-        self._work: Submission | None = None
         bridge.events.connect(self._on_events)
 
     @property
@@ -85,7 +81,7 @@ class EngineViewModel(QObject):
         """Load a model in place of the one that runs, if one does."""
         self._settings = settings
         self.load_wished.emit(settings)
-        self._work = self._bridge.submit(
+        self._bridge.submit(
             self._load(settings), on_done=self._on_loaded, on_error=self._on_failed
         )
 
@@ -104,8 +100,6 @@ class EngineViewModel(QObject):
         self._bridge.submit(self._engine.unload(), on_error=self._on_failed)
 
     async def _load(self, settings: LlamaSettings) -> LlamaSettings:
-        if self._engine.status.state not in {EngineState.STOPPED, EngineState.FAILED}:
-            await self._engine.unload()
         await self._engine.load(settings)
         return settings
 
@@ -120,7 +114,7 @@ class EngineViewModel(QObject):
 
     def _on_loaded(self, settings: LlamaSettings) -> None:
         self._take(self._engine.status)
-        if self._status.is_ready:
+        if self._status.is_ready and self._status.model_path == settings.model_path:
             self.loaded.emit(settings)
 
     def _on_failed(self, error: Exception) -> None:

@@ -26,6 +26,7 @@ class IconButton(QToolButton):
         super().__init__(parent)
         self._theme = theme
         self._icon_name = icon
+        self._colour: str | None = None
         self.setProperty("kind", "ghost")
         self.setProperty("square", True)
         self.setCheckable(checkable)
@@ -45,5 +46,10 @@ class IconButton(QToolButton):
         self._icon_name = icon
         self._tint()
 
+    def set_tint(self, colour: str | None) -> None:
+        """Draw the icon in this colour (#rrggbb) instead of muted text."""
+        self._colour = colour
+        self._tint()
+
     def _tint(self) -> None:
-        self.setIcon(self._theme.icon(self._icon_name))
+        self.setIcon(self._theme.icon(self._icon_name, self._colour))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _FENCE: Final = re.compile(r"( {0,3})(`{3,}|~{3,})")
 
-_UNDECIDED: Final = re.compile(r"\s*(?:[-=*_+#>`~|:\s]*|\d{1,9}[.)]?\s*)$")
+_UNDECIDED: Final = re.compile(r"(?:[-=*_+#>`~|:\s]*|\s*\d{1,9}[.)]?\s*| {0,3}(`{3}|~{3}).*)$")
 """A last line that may yet become a list, a rule, a fence or the underline of a heading: shown
 only when it has become something, or the text above it would jump."""
 
@@ -164,7 +164,7 @@ class MarkdownStream:
             if not self._line_open and fence.closes(partial):
                 self._tail = ""
                 return self._close(fence, code)
-            if partial:
+            if partial.strip():
                 code.append(self._code_line(fence, partial))
             self._tail = ""
             return self._close(fence, code)
@@ -196,11 +196,8 @@ class MarkdownStream:
         if tokens[last].type == "fence" and tokens[last].map is not None:
             self._freeze(steps, tokens[:last])
             self._cut_at(shown, tokens[last])
-            if "\n" in self._tail or final:
-                self._enter_fence(tokens[last], steps)
-                return True
-            steps.append(Tail(()))  # the language is still being written
-            return False
+            self._enter_fence(tokens[last], steps)
+            return True
         if final:
             self._freeze(steps, tokens)
             self._tail = ""

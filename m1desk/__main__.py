@@ -1,0 +1,71 @@
+"""The door: the window without a command, the command line with one."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from m1desk import __version__
+
+_WINDOW_ONLY = ("--screenshot", "--page", "--theme", "--size", "--ask")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Open the window, or run a command; returns the exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if _wants_window(given):
+        return window(given)
+    # typer is not needed to paint a window, and costs a tenth of a second
+    from m1desk.cli import run_command_line  # noqa: PLC0415
+
+    return run_command_line(given)
+
+
+def _wants_window(given: Sequence[str]) -> bool:
+    if not given:
+        return True
+    first = given[0].split("=", 1)[0]
+    return first in _WINDOW_ONLY or first.lower().endswith(".gguf")
+
+
+def window(arguments: Sequence[str] | None = None) -> int:
+    """Open the window with `arguments`; returns the exit status."""
+    from m1desk.app import WindowOptions, run_window  # noqa: PLC0415
+
+    options = _window_parser().parse_args(arguments)
+    width, height = options.size
+    return run_window(
+        WindowOptions(
+            model_path=options.model,
+            screenshot=options.screenshot,
+            page=options.page,
+            theme=options.theme,
+            size=(width, height),
+            ask=options.ask,
+        )
+    )
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, cross, height = text.lower().partition("x")
+    if not (cross and width.isdecimal() and height.isdecimal()):
+        raise argparse.ArgumentTypeError("must be WIDTHxHEIGHT, for instance 1280x800")
+    return int(width), int(height)
+
+
+def _window_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="m1desk", description="Open the window of M1 Desk.")
+    parser.add_argument("model", nargs="?", type=Path, help="a GGUF file to load")
+    parser.add_argument("--screenshot", type=Path, help="render the window to this PNG and end")
+    parser.add_argument("--page", choices=("chat", "models", "monitor", "settings"))
+    parser.add_argument("--theme", choices=("light", "dark", "system"))
+    parser.add_argument("--size", type=_size, default=(1280, 800), help="WIDTHxHEIGHT in pixels")
+    parser.add_argument("--ask", help="send this message once the model is loaded")
+    parser.add_argument("--version", action="version", version=f"m1desk {__version__}")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,7 @@
+"""The command line: `m1desk doctor`, `chat`, `serve`, `demo`."""
+
+from __future__ import annotations
+
+from m1desk.cli.commands import run_command_line
+
+__all__ = ["run_command_line"]

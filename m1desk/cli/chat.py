@@ -1,0 +1,189 @@
+"""`m1desk chat`: a conversation in the terminal, or one question from a script."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from dataclasses import dataclass, replace
+
+import typer
+
+from m1desk.cli.session import engine_session, say
+from m1desk.engines import (
+    ChatMessage,
+    ChatRequest,
+    EngineClient,
+    LlamaSettings,
+    PrefillProgress,
+    ReasoningDelta,
+    SamplingParameters,
+    TextDelta,
+    TurnFinished,
+)
+from m1desk.errors import BadInput, EngineError
+
+_DIM, _PLAIN = "\x1b[2m", "\x1b[0m"
+
+
+@dataclass(frozen=True, slots=True)
+class ChatOptions:
+    """What `m1desk chat` was asked for; without `prompt` it asks the person line by line."""
+
+    settings: LlamaSettings
+    system: str = ""
+    prompt: str | None = None
+    sampling: SamplingParameters = SamplingParameters()
+    as_json: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A finished answer and its account."""
+
+    text: str
+    reasoning: str
+    finished: TurnFinished
+
+
+def chat(options: ChatOptions) -> None:
+    """Run the conversation.
+
+    Raises:
+        M1DeskError: the model did not load, or the engine was lost.
+    """
+    prompt = options.prompt
+    if prompt is None and not sys.stdin.isatty():
+        prompt = sys.stdin.read().strip()
+        if not prompt:
+            raise BadInput("There is no question.", "Standard input is empty.", "Give --prompt.")
+    if prompt is None and options.as_json:
+        raise BadInput("--json needs a question.", todo="Give --prompt, or pipe the question in.")
+    asyncio.run(_chat(replace(options, prompt=prompt)))
+
+
+async def _chat(options: ChatOptions) -> None:
+    async with engine_session(options.settings) as session:
+        client = session.engine.client()
+        try:
+            if options.prompt is not None:
+                await _ask_once(client, options)
+            else:
+                await _converse(client, options)
+        finally:
+            await client.aclose()
+
+
+def _opening(options: ChatOptions) -> tuple[ChatMessage, ...]:
+    return (ChatMessage("system", options.system),) if options.system else ()
+
+
+async def _ask_once(client: EngineClient, options: ChatOptions) -> None:
+    messages = (*_opening(options), ChatMessage("user", options.prompt or ""))
+    request = ChatRequest(messages, options.sampling)
+    answer = await stream_answer(client, request, quiet=options.as_json)
+    if options.as_json:
+        typer.echo(json.dumps(_answer_json(client.model, answer)))
+
+
+def _answer_json(model: str, answer: Answer) -> dict[str, object]:
+    finished = answer.finished
+    return {
+        "model": model,
+        "answer": answer.text,
+        "reasoning": answer.reasoning,
+        "finish_reason": finished.finish_reason,
+        "prompt_tokens": finished.prompt_tokens,
+        "reused_tokens": finished.reused_tokens,
+        "completion_tokens": finished.completion_tokens,
+        "time_to_first_token_seconds": finished.time_to_first_token,
+        "decode_tokens_per_second": finished.tokens_per_second,
+        "prefill_tokens_per_second": finished.prefill_tokens_per_second,
+    }
+
+
+async def _converse(client: EngineClient, options: ChatOptions) -> None:
+    say(f"{client.model} is ready. An empty line or Ctrl+D ends, Ctrl+C stops an answer.")
+    messages = _opening(options)
+    while question := await asyncio.to_thread(_read_line):
+        messages = (*messages, ChatMessage("user", question))
+        try:
+            answer = await stream_answer(client, ChatRequest(messages, options.sampling))
+        except asyncio.CancelledError:
+            # Ctrl+C: asyncio cancels this task; the answer so far was shown, the talk goes on
+            task = asyncio.current_task()
+            if task is not None:
+                task.uncancel()
+            say("\n[stopped]")
+            messages = messages[:-1]
+        except EngineError as error:
+            say(f"\n{error}")
+            messages = messages[:-1]
+        else:
+            messages = (*messages, ChatMessage("assistant", answer.text))
+
+
+def _read_line() -> str:
+    try:
+        return input("\n> ").strip()
+    except EOFError:
+        return ""
+
+
+async def stream_answer(
+    client: EngineClient, request: ChatRequest, *, quiet: bool = False
+) -> Answer:
+    """Show an answer as it is written: text on standard output, the rest on standard error.
+
+    Raises:
+        EngineError: the engine refused or was lost.
+    """
+    text: list[str] = []
+    reasoning: list[str] = []
+    finished: TurnFinished | None = None
+    async for event in client.stream_turn(request):
+        if isinstance(event, TextDelta):
+            text.append(event.text)
+        elif isinstance(event, ReasoningDelta):
+            reasoning.append(event.text)
+        elif isinstance(event, TurnFinished):
+            finished = event
+        if not quiet:
+            _show(event)
+    if finished is None:
+        raise EngineError("The answer ended without its account.")
+    return Answer("".join(text), "".join(reasoning), finished)
+
+
+def _show(event: object) -> None:
+    if isinstance(event, TextDelta):
+        sys.stdout.write(event.text)
+        sys.stdout.flush()
+    elif isinstance(event, ReasoningDelta):
+        say(f"{_DIM}{event.text}{_PLAIN}" if sys.stderr.isatty() else event.text, end="")
+    elif isinstance(event, PrefillProgress):
+        _show_prefill(event)
+    elif isinstance(event, TurnFinished):
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+        say(_account(event))
+
+
+def _show_prefill(progress: PrefillProgress) -> None:
+    if sys.stderr.isatty() and progress.total > 2048:
+        speed = f"{progress.tokens_per_second:.0f} tok/s"
+        done = progress.done >= progress.total
+        line = f"\rReading {progress.done:,} of {progress.total:,} tokens, {speed}"
+        say(line, end="\n" if done else "")
+
+
+def _account(finished: TurnFinished) -> str:
+    parts = [f"{finished.prompt_tokens} prompt tokens ({finished.reused_tokens} reused)"]
+    parts.append(f"{finished.completion_tokens} written")
+    if finished.time_to_first_token is not None:
+        parts.append(f"first token after {finished.time_to_first_token:.2f} s")
+    if finished.tokens_per_second:
+        parts.append(f"{finished.tokens_per_second:.1f} tok/s")
+    if finished.finish_reason == "length":
+        parts.append("cut at the token limit")
+    return f"[{', '.join(parts)}]"

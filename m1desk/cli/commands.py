@@ -1,0 +1,153 @@
+"""The commands and their options; what they do is in the modules beside this one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+
+from m1desk import __version__
+from m1desk.errors import M1DeskError
+
+app = typer.Typer(
+    name="m1desk",
+    help="A desktop workstation for MiniMax-M1 and other open models. Without a command it opens "
+    "the window: m1desk [MODEL.gguf] [--screenshot FILE] [--page PAGE] [--theme THEME].",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Model = Annotated[Path, typer.Argument(help="A GGUF file.", metavar="MODEL.gguf")]
+Context = Annotated[int, typer.Option(min=1, help="Context length (tokens).")]
+Parallel = Annotated[int, typer.Option(min=1, help="Requests served at once.")]
+KvType = Annotated[str, typer.Option(help="Type of the KV cache: f16, q8_0 or q4_0.")]
+GpuLayers = Annotated[int, typer.Option(help="Layers on the GPU; -1 for all.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON (keys: docs/cli.md).")]
+
+
+def run_command_line(arguments: Sequence[str]) -> int:
+    """Run one command; returns the exit status: 0 well, 1 failed, 2 misused, 130 interrupted."""
+    try:
+        status = app(args=list(arguments), prog_name="m1desk", standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except M1DeskError as error:
+        for part in (f"Error: {error.what}", error.why, error.todo):
+            if part:
+                sys.stderr.write(part + "\n")
+        return 1
+    return int(status or 0)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"m1desk {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Options before the command."""
+    del version
+
+
+@app.command("doctor")
+def _doctor(
+    *,
+    as_json: Json = False,
+    measure: Annotated[
+        bool, typer.Option(help="Measure memory bandwidth, test and calibrate the engine.")
+    ] = True,
+) -> None:
+    """Print what this machine has and whether the engine works on it."""
+    from m1desk.cli.doctor import doctor  # noqa: PLC0415 - each command loads only what it needs
+
+    doctor(as_json=as_json, measure=measure)
+
+
+@app.command("chat")
+def _chat(
+    model: Model,
+    *,
+    prompt: Annotated[str | None, typer.Option("--prompt", "-p", help="Ask this and end.")] = None,
+    system: Annotated[str, typer.Option(help="The system prompt.")] = "",
+    context: Context = 8192,
+    kv_type: KvType = "f16",
+    gpu_layers: GpuLayers = -1,
+    temperature: Annotated[float | None, typer.Option(min=0.0)] = None,
+    top_p: Annotated[float | None, typer.Option(min=0.0, max=1.0)] = None,
+    max_tokens: Annotated[int | None, typer.Option(min=1)] = None,
+    seed: Annotated[int | None, typer.Option(min=0)] = None,
+    as_json: Json = False,
+) -> None:
+    """Talk to a model in the terminal. Nothing is kept."""
+    from m1desk.cli.chat import ChatOptions, chat  # noqa: PLC0415
+    from m1desk.engines import LlamaSettings, SamplingParameters  # noqa: PLC0415
+
+    chat(
+        ChatOptions(
+            settings=LlamaSettings(
+                model_path=model,
+                context_tokens=context,
+                parallel=1,
+                kv_type=kv_type,
+                gpu_layers=gpu_layers,
+            ),
+            system=system,
+            prompt=prompt,
+            sampling=SamplingParameters(
+                temperature=temperature, top_p=top_p, max_tokens=max_tokens, seed=seed
+            ),
+            as_json=as_json,
+        )
+    )
+
+
+@app.command("serve")
+def _serve(
+    model: Model,
+    *,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 0,
+    context: Context = 8192,
+    parallel: Parallel = 4,
+    kv_type: KvType = "f16",
+    gpu_layers: GpuLayers = -1,
+    as_json: Json = False,
+) -> None:
+    """Serve a model to other programs in the OpenAI dialect, on this machine only."""
+    from m1desk.cli.serve import serve  # noqa: PLC0415
+    from m1desk.engines import LlamaSettings  # noqa: PLC0415
+
+    settings = LlamaSettings(
+        model_path=model,
+        context_tokens=context,
+        parallel=parallel,
+        kv_type=kv_type,
+        gpu_layers=gpu_layers,
+        port=port,
+    )
+    serve(settings, as_json=as_json)
+
+
+@app.command("demo")
+def _demo() -> None:
+    """Load a tiny model made on the spot and stream its answer."""
+    from m1desk.cli.demo import demo  # noqa: PLC0415
+
+    demo()
+
+

@@ -1,0 +1,55 @@
+"""`m1desk demo`: the main job on a machine without a screen, a model or a network."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from m1desk.cli.chat import ChatOptions, chat
+from m1desk.cli.session import say
+from m1desk.engines import LlamaSettings, SamplingParameters, child_environment, module_command
+
+_QUESTION = "Hello! Who are you?"
+
+
+def demo() -> None:
+    """Make a tiny model, load it, and stream its answer to the terminal.
+
+    Raises:
+        M1DeskError: the model could not be made or loaded.
+    """
+    say("No demo model ships yet: making a tiny one on the spot. It has M1's architecture and")
+    say("runs through every part of the engine, but its answer is fixed and means nothing.")
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder) / "tiny-minimax-01.gguf"
+        # in a child, because writing one needs the worker's libraries
+        subprocess.run(
+            [*module_command("m1desk.llama_worker"), "tiny-model", str(model)],
+            check=True,
+            env=child_environment(),
+        )
+        say(f"\nYou: {_QUESTION}\n")
+        chat(
+            ChatOptions(
+                settings=LlamaSettings(model_path=model, context_tokens=2048),
+                prompt=_QUESTION,
+                sampling=SamplingParameters(temperature=0.0, max_tokens=64),
+            )
+        )
+    say(_how_to_see_the_window())
+
+
+def _how_to_see_the_window() -> str:
+    python = Path(sys.executable)
+    if python.is_relative_to(Path.cwd()):
+        python = python.relative_to(Path.cwd())
+    has_screen = bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    hint = "" if has_screen else " on a machine with a screen"
+    return (
+        f"\nTo see the window{hint}:  {python} -m m1desk\n"
+        f"To render it without a screen:  {python} -m m1desk --screenshot window.png\n"
+        f"To talk to a model of your own:  {python} -m m1desk chat MODEL.gguf"
+    )

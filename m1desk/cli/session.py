@@ -1,0 +1,98 @@
+"""An engine for the length of one command: found, calibrated, loaded, and surely unloaded."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from m1desk.engines import (
+    EngineState,
+    EngineStatus,
+    LlamaEngine,
+    LlamaSettings,
+    calibrate,
+    remembered_calibration,
+    sweep_leftovers,
+)
+from m1desk.errors import EngineFailed
+from m1desk.store import Database, Folders, Measurements
+
+if TYPE_CHECKING:
+    from m1desk.engines import CalibrationProgress
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a command works with."""
+
+    engine: LlamaEngine
+    failed: asyncio.Event
+
+
+def say(text: str, *, end: str = "\n") -> None:
+    """Tell the person at the terminal; standard output is for results."""
+    sys.stderr.write(text + end)
+    sys.stderr.flush()
+
+
+@asynccontextmanager
+async def engine_session(settings: LlamaSettings) -> AsyncIterator[Session]:
+    """Load a model for the body of the `async with`.
+
+    Raises:
+        EngineFailed: the model did not load.
+        M1DeskError: the folders or the database can't be used.
+    """
+    folders = Folders.resolve()
+    sweep_leftovers(folders.runs)
+    database = Database(folders.database)
+    failed = asyncio.Event()
+    progress = _LoadProgress(failed)
+    try:
+        measurements = Measurements(database)
+        if await remembered_calibration(measurements) is None:
+            say("First start on this machine: testing the engine and measuring (about 10 s) ...")
+            await calibrate(folders, measurements, _on_calibration)
+        engine = LlamaEngine(folders, measurements, progress)
+        try:
+            await engine.load(settings)
+            _raise_if_failed(engine.status)
+            yield Session(engine, failed)
+        finally:
+            await engine.unload()
+    finally:
+        database.close()
+
+
+def _on_calibration(progress: CalibrationProgress) -> None:
+    say(f"  {progress.text}")
+
+
+def _raise_if_failed(status: EngineStatus) -> None:
+    failure = status.failure
+    if failure is not None:
+        raise EngineFailed(failure.what, failure.why, failure.todo)
+
+
+class _LoadProgress:
+    """Shows the load on a terminal as one line that grows, and notices an engine that dies."""
+
+    def __init__(self, failed: asyncio.Event) -> None:
+        self._failed = failed
+        self._shown = False
+
+    def __call__(self, status: EngineStatus) -> None:
+        if status.state is EngineState.FAILED:
+            self._failed.set()
+        if not sys.stderr.isatty():
+            return
+        if status.state is EngineState.LOADING:
+            self._shown = True
+            say(f"\rLoading {status.model_name} ... {status.load_fraction:4.0%}", end="")
+        elif self._shown:
+            self._shown = False
+            say("")

@@ -1,0 +1,218 @@
+"""The one client for every engine: the OpenAI dialect over HTTP, with its faults made readable."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+
+from m1desk.engines.metrics import EngineMetrics, parse_metrics
+from m1desk.engines.refusal import is_error, refusal_from_json, refusal_from_response
+from m1desk.engines.sse import SseDecoder
+from m1desk.engines.turn_stream import TurnReader, request_body
+from m1desk.errors import EngineRefused, EngineUnreachable
+
+if TYPE_CHECKING:
+    from m1desk.engines.status import Endpoint
+    from m1desk.engines.turn import ChatMessage, ChatRequest, TurnEvent
+
+_CONNECT_SECONDS: Final = 5.0
+_ANSWER_SECONDS: Final = 60.0
+_COUNT_SECONDS: Final = 300.0  # a million tokens take a while to count
+_MOST_ERROR_BYTES: Final = 256 * 1024
+_DONE: Final = "[DONE]"
+_STREAMING: Final = httpx.Timeout(_CONNECT_SECONDS, read=None, write=None)
+"""No limit on reading: the prefill of a whole book may take hours before the first byte."""
+
+
+class EngineClient:
+    """A model at an endpoint. Use it on one loop, and close it with `aclose`."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        headers = {"Authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}
+        self._http = httpx.AsyncClient(
+            base_url=endpoint.base_url,
+            headers=headers,
+            timeout=httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS),
+            limits=httpx.Limits(max_connections=None),
+            trust_env=False,  # a proxy of the user's has no business between us and this machine
+        )
+
+    @property
+    def model(self) -> str:
+        """The model's id in the API."""
+        return self._endpoint.model
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._http.aclose()
+
+    async def stream_turn(self, request: ChatRequest) -> AsyncGenerator[TurnEvent, None]:
+        """Answer a conversation, piece by piece; the last event is TurnFinished.
+
+        Closing the generator closes the connection at once, and with that the engine gives the
+        answer up.
+
+        Raises:
+            EngineRefused: the engine answered with an error, before or in the middle.
+            EngineUnreachable: no connection, or it ended before the answer did.
+        """
+        reader = TurnReader()
+        body = request_body(self.model, request)
+        async with (
+            self._open_stream("/v1/chat/completions", body) as response,
+            aclosing(_chunks(response)) as chunks,
+        ):
+            async for chunk in chunks:
+                for event in reader.read(chunk):
+                    yield event
+        finished = reader.finished()
+        if finished is None:
+            raise _cut_off("The stream ended without an end of the answer.")
+        yield finished
+
+    async def count_tokens(self, messages: Sequence[ChatMessage]) -> int:
+        """Count a conversation's tokens as the model would read them, template included.
+
+        Raises:
+            EngineRefused, EngineUnreachable: as for `stream_turn`.
+        """
+        body = {
+            "model": self.model,
+            "messages": [{"role": one.role, "content": one.content} for one in messages],
+        }
+        response = await self._ask("POST", "/tokenize", json=body, seconds=_COUNT_SECONDS)
+        count = _object(response).get("count")
+        if not isinstance(count, int):
+            raise _not_understood(response)
+        return count
+
+    async def props(self) -> Mapping[str, Any]:
+        """Read the engine's properties, as it names them.
+
+        Raises:
+            EngineRefused, EngineUnreachable: as for `stream_turn`.
+        """
+        return _object(await self._ask("GET", "/props"))
+
+    async def models(self) -> tuple[str, ...]:
+        """List the models' ids.
+
+        Raises:
+            EngineRefused, EngineUnreachable: as for `stream_turn`.
+        """
+        response = await self._ask("GET", "/v1/models")
+        cards = _object(response).get("data")
+        if not isinstance(cards, list):
+            raise _not_understood(response)
+        return tuple(str(card["id"]) for card in cards if isinstance(card, dict) and "id" in card)
+
+    async def metrics(self) -> EngineMetrics:
+        """Read the engine's counters.
+
+        Raises:
+            EngineRefused, EngineUnreachable: as for `stream_turn`.
+        """
+        response = await self._ask("GET", "/metrics")
+        try:
+            return parse_metrics(response.text, time.monotonic())
+        except ValueError as error:
+            raise _not_understood(response) from error
+
+    async def _ask(
+        self, method: str, path: str, *, json: object = None, seconds: float = _ANSWER_SECONDS
+    ) -> httpx.Response:
+        limits = httpx.Timeout(seconds, connect=_CONNECT_SECONDS)
+        try:
+            response = await self._http.request(method, path, json=json, timeout=limits)
+        except (httpx.HTTPError, httpx.StreamError) as error:
+            raise _unreachable(error) from error
+        if not response.is_success:
+            raise refusal_from_response(response.status_code, response.content)
+        return response
+
+    @asynccontextmanager
+    async def _open_stream(self, path: str, body: object) -> AsyncIterator[httpx.Response]:
+        try:
+            async with self._http.stream("POST", path, json=body, timeout=_STREAMING) as response:
+                kind = response.headers.get("content-type", "")
+                if not response.is_success or not kind.startswith("text/event-stream"):
+                    raise refusal_from_response(response.status_code, await _beginning(response))
+                yield response
+        except (httpx.HTTPError, httpx.StreamError) as error:
+            raise _unreachable(error) from error
+
+
+async def _chunks(response: httpx.Response) -> AsyncGenerator[Mapping[str, Any], None]:
+    """Yield the JSON objects of a stream, up to its end mark.
+
+    Raises:
+        EngineRefused: one of them is an error.
+        EngineUnreachable: something else than a stream of JSON came.
+    """
+    decoder = SseDecoder()
+    async for received in response.aiter_bytes():
+        try:
+            events = decoder.feed(received)
+            chunks = [json.loads(data) for data in events if data.strip() != _DONE]
+        except (ValueError, RecursionError) as error:
+            raise _cut_off(f"What came is not a stream of JSON: {error}.") from error
+        for chunk in chunks:
+            if not isinstance(chunk, dict):
+                continue
+            if is_error(chunk):
+                raise refusal_from_json(response.status_code, chunk)
+            yield chunk
+        if any(data.strip() == _DONE for data in events):
+            return
+
+
+async def _beginning(response: httpx.Response) -> bytes:
+    """Read as much of an error as could be worth showing."""
+    body = b""
+    async for received in response.aiter_bytes():
+        body += received
+        if len(body) > _MOST_ERROR_BYTES:
+            break
+    return body
+
+
+def _object(response: httpx.Response) -> Mapping[str, Any]:
+    try:
+        answer = response.json()
+    except (ValueError, RecursionError) as error:
+        raise _not_understood(response) from error
+    if not isinstance(answer, dict):
+        raise _not_understood(response)
+    return answer
+
+
+def _not_understood(response: httpx.Response) -> EngineRefused:
+    return refusal_from_response(response.status_code, response.content[:_MOST_ERROR_BYTES])
+
+
+def _unreachable(error: httpx.HTTPError | httpx.StreamError) -> EngineUnreachable:
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+        return EngineUnreachable(
+            "The engine does not answer.",
+            "No connection could be made.",
+            "Check that the model is loaded, then send it again.",
+        )
+    if isinstance(error, httpx.TimeoutException):
+        return EngineUnreachable(
+            "The engine takes too long to answer.", "", "Wait until it is less busy and try again."
+        )
+    return _cut_off(f"The connection was lost: {error or type(error).__name__}.")
+
+
+def _cut_off(why: str) -> EngineUnreachable:
+    return EngineUnreachable(
+        "The answer was cut off.",
+        why,
+        "Check that the model is still loaded, then have the answer written again.",
+    )

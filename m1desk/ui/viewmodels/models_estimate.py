@@ -1,0 +1,119 @@
+"""How much memory loading a model will take, out of its header, set against what is free now.
+
+The engine's own allocation differs by some per cent; everything here is shown as an estimate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from m1desk.engines.status import LlamaSettings
+    from m1desk.models import GgufHeader
+
+Verdict = Literal["fits", "tight", "too_big", "unknown"]
+
+_PADDING: Final = 256
+"""llama.cpp rounds the context up to a multiple of this (tokens)."""
+_TIGHT: Final = 0.9
+"""Share of the free memory above which other programs begin to suffer."""
+_MIB: Final = 1 << 20
+_REFERENCE_UBATCH: Final = 512
+
+
+@dataclass(frozen=True, slots=True)
+class FreeMemory:
+    """What can be used now (bytes); `gpu_bytes` is None where no GPU serves the engine.
+
+    With `unified` the GPU computes in the machine's RAM, and both figures mean the same memory.
+    """
+
+    ram_bytes: int
+    gpu_bytes: int | None = None
+    unified: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryEstimate:
+    """Bytes by purpose, and the share of weights, cache and state that lies on the GPU."""
+
+    weights_bytes: int
+    kv_bytes: int
+    state_bytes: int
+    compute_bytes: int
+    gpu_share: float = 0.0
+
+    @property
+    def total_bytes(self) -> int:
+        """All of it."""
+        return self.weights_bytes + self.kv_bytes + self.state_bytes + self.compute_bytes
+
+    @property
+    def gpu_bytes(self) -> int:
+        """What the GPU must hold."""
+        if not self.gpu_share:
+            return 0
+        shared = self.total_bytes - self.compute_bytes
+        return round(shared * self.gpu_share) + self.compute_bytes
+
+    @property
+    def ram_bytes(self) -> int:
+        """What the machine's RAM must hold."""
+        return self.total_bytes - self.gpu_bytes
+
+
+def estimate_memory(header: GgufHeader, settings: LlamaSettings) -> MemoryEstimate:
+    """Estimate what loading `header`'s model with `settings` takes.
+
+    Weights: the tensors' sizes. KV cache: bytes per token and type, by the header, times the
+    padded context. State: of recurrent layers, for each parallel sequence.
+    """
+    context = padded(settings.context_tokens)
+    layers = header.block_count + 1  # the output layer counts as one for the engine
+    placed = layers if settings.gpu_layers < 0 else min(settings.gpu_layers, layers)
+    return MemoryEstimate(
+        weights_bytes=header.weights_bytes,
+        kv_bytes=context * header.kv_cache_bytes_per_token(settings.kv_type),
+        state_bytes=(header.recurrent_state_bytes or 0) * settings.parallel,
+        compute_bytes=_compute_bytes(header, settings, context),
+        gpu_share=placed / layers,
+    )
+
+
+def judge(estimate: MemoryEstimate, free: FreeMemory | None) -> Verdict:
+    """Say whether it fits what is free; "unknown" before the machine was looked at."""
+    if free is None:
+        return "unknown"
+    pairs = [(estimate.ram_bytes, free.ram_bytes)]
+    if free.unified:
+        pairs = [(estimate.total_bytes, max(free.ram_bytes, free.gpu_bytes or 0))]
+    elif free.gpu_bytes is not None:
+        pairs.append((estimate.gpu_bytes, free.gpu_bytes))
+    shares = [needed / available if available else 2.0 for needed, available in pairs if needed]
+    worst = max(shares, default=0.0)
+    return "fits" if worst <= _TIGHT else "tight" if worst <= 1.0 else "too_big"
+
+
+def padded(context_tokens: int) -> int:
+    """Round a context up as llama.cpp does (tokens)."""
+    return -(-context_tokens // _PADDING) * _PADDING
+
+
+def _compute_bytes(header: GgufHeader, settings: LlamaSettings, context: int) -> int:
+    """Size of the compute buffer: the larger of logits and attention.
+
+    Measured on MiniMax-M1 with llama.cpp (logits: 4 x tokens x vocabulary + 8 x width x tokens;
+    mask: context x tokens x 2; lightning layers: 192 MiB at 512 tokens in the square and 124 MiB
+    in proportion, for 64 heads; without flash attention the scores: heads x context x tokens x 4)
+    and carried over to other models.
+    """
+    tokens = min(settings.ubatch_tokens, context)
+    logits = 4 * tokens * header.vocabulary_size + 8 * header.embedding_length * tokens
+    attention = 2 * context * tokens
+    if settings.flash_attention is False:
+        attention += 4 * header.head_count * context * tokens
+    if "lightning" in header.layer_kinds:
+        share = tokens / _REFERENCE_UBATCH
+        attention += round((192 * share**2 + 124 * share) * _MIB * header.head_count / 64)
+    return max(logits, attention)

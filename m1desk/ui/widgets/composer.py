@@ -1,0 +1,189 @@
+"""Where a message is written: a field that grows, Send that becomes Stop, and the context gauge."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPlainTextEdit, QVBoxLayout, QWidget
+
+from m1desk.ui.theme import set_look, text_font
+from m1desk.ui.widgets.buttons import IconButton
+from m1desk.ui.widgets.context_gauge import ContextGauge
+
+if TYPE_CHECKING:
+    from PySide6.QtCore import QMimeData
+    from PySide6.QtGui import QFocusEvent, QKeyEvent
+
+    from m1desk.ui.theme import Theme
+
+_MOST_LINES: Final = 10
+_PLACEHOLDER: Final = "Ask anything. Enter sends, Shift+Enter starts a new line."
+
+
+class Composer(QFrame):
+    """Takes a message; while an answer is written it offers to stop it.
+
+    Signals:
+        sent: the text, trimmed and not empty; the field is empty afterwards.
+        stop_wished: the answer being written is to end.
+        edited: the text in the field changed; its length in characters.
+    """
+
+    sent = Signal(str)
+    stop_wished = Signal()
+    edited = Signal(int)
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self._answering = False
+        self._reason = ""
+        self.setProperty("composer", True)
+        self.field = _Field()
+        self.gauge = ContextGauge(theme)
+        self._hint = QLabel()
+        self._hint.setProperty("tone", "caption")
+        self._button = IconButton(theme, "send", "Send message")
+        self._button.setProperty("kind", "primary")
+        self._lay_out()
+        self._connect()
+        self.setFocusProxy(self.field)
+        self._on_theme_changed()
+        self._refresh()
+
+    def _lay_out(self) -> None:
+        row = QHBoxLayout()
+        row.setSpacing(8)
+        row.addWidget(self.gauge)
+        row.addWidget(self._hint, 1)
+        row.addWidget(self._button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(14, 10, 8, 8)
+        layout.setSpacing(6)
+        layout.addWidget(self.field)
+        layout.addLayout(row)
+
+    def _connect(self) -> None:
+        self.field.submitted.connect(self._on_submitted)
+        self.field.escaped.connect(self._on_escaped)
+        self.field.focus_changed.connect(lambda has: set_look(self, "active", has))
+        self.field.textChanged.connect(self._on_text_changed)
+        self._button.clicked.connect(self._on_clicked)
+        self._theme.changed.connect(self._on_theme_changed)
+
+    @property
+    def text(self) -> str:
+        """What is in the field."""
+        return self.field.toPlainText()
+
+    @property
+    def can_send(self) -> bool:
+        """Whether pressing Enter would send something."""
+        return not self._answering and not self._reason and bool(self.text.strip())
+
+    @property
+    def hint(self) -> str:
+        """What is said beside the gauge: why nothing can be sent, or ""."""
+        return self._hint.text()
+
+    def set_text(self, text: str) -> None:
+        """Put a text into the field, ready to be sent."""
+        self.field.setPlainText(text)
+        self.field.moveCursor(self.field.textCursor().MoveOperation.End)
+
+    def set_answering(self, answering: bool) -> None:  # noqa: FBT001 - a setter
+        """Say whether an answer is being written."""
+        self._answering = answering
+        self._refresh()
+
+    def set_reason(self, reason: str) -> None:
+        """Say why nothing can be sent now ("Load a model to start"), or "" if it can."""
+        self._reason = reason
+        self._refresh()
+
+    def _refresh(self) -> None:
+        self._hint.setText("" if self._answering else self._reason)
+        self.field.setPlaceholderText(self._reason or _PLACEHOLDER)
+        if self._answering:
+            self._button.set_icon("stop")
+            self._button.set_name("Stop the answer (Esc)")
+            self._button.setEnabled(True)
+        else:
+            self._button.set_icon("send")
+            self._button.set_name("Send message (Enter)")
+            self._button.setEnabled(self.can_send)
+
+    def _on_text_changed(self) -> None:
+        self._refresh()
+        self.edited.emit(self.field.document().characterCount() - 1)
+
+    def _on_clicked(self) -> None:
+        if self._answering:
+            self.stop_wished.emit()
+        else:
+            self._on_submitted()
+
+    def _on_submitted(self) -> None:
+        if self.can_send:
+            text = self.text.strip()
+            self.field.clear()
+            self.sent.emit(text)
+
+    def _on_escaped(self) -> None:
+        if self._answering:
+            self.stop_wished.emit()
+
+    def _on_theme_changed(self) -> None:
+        self.field.setFont(text_font(self._theme.metrics.font_body))
+        self._button.set_tint(self._theme.palette.on_accent)
+        self.field.fit()
+
+
+class _Field(QPlainTextEdit):
+    """Plain text that grows with its lines up to a limit and then scrolls."""
+
+    submitted = Signal()
+    escaped = Signal()
+    focus_changed = Signal(bool)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setProperty("bare", True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setAccessibleName("Message")
+        self.setTabChangesFocus(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.document().setDocumentMargin(0)
+        self.document().documentLayout().documentSizeChanged.connect(self.fit)
+
+    def fit(self) -> None:
+        """Take the height of the lines there are."""
+        # QPlainTextEdit's document measures its height in lines.
+        lines = min(_MOST_LINES, max(1, round(self.document().size().height())))
+        self.setFixedHeight(lines * self.fontMetrics().lineSpacing() + 8)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(80, self.fontMetrics().lineSpacing() + 8)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        shift = event.modifiers() & Qt.KeyboardModifier.ShiftModifier
+        if event.key() in {Qt.Key.Key_Return, Qt.Key.Key_Enter} and not shift:
+            self.submitted.emit()
+        elif event.key() == Qt.Key.Key_Escape:
+            self.escaped.emit()
+        else:
+            super().keyPressEvent(event)
+
+    def insertFromMimeData(self, source: QMimeData) -> None:
+        """Paste text as text, whatever else the clipboard has."""
+        if source.hasText():
+            self.insertPlainText(source.text())
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        self.focus_changed.emit(True)
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        self.focus_changed.emit(False)

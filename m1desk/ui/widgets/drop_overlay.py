@@ -1,0 +1,63 @@
+"""What covers the window while a file is dragged over it, and which files are meant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QColor, QPainter, QPen
+from PySide6.QtWidgets import QWidget
+
+from m1desk.ui.theme import text_font
+
+if TYPE_CHECKING:
+    from PySide6.QtCore import QMimeData
+    from PySide6.QtGui import QPaintEvent
+
+    from m1desk.ui.theme import Theme
+
+
+def dropped_model(data: QMimeData) -> Path | None:
+    """Return the one local file that is dragged if its name ends in .gguf, else None."""
+    if not data.hasUrls():
+        return None
+    paths = [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()]
+    if len(paths) != 1 or paths[0].suffix.lower() != ".gguf":
+        return None
+    return paths[0]
+
+
+class DropOverlay(QWidget):
+    """Covers its parent; says what dropping will do."""
+
+    def __init__(self, theme: Theme, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.setAccessibleName("Drop the file to load this model")
+        self.hide()
+
+    def cover(self) -> None:
+        """Show it over the whole parent."""
+        self.setGeometry(self.parentWidget().rect())
+        self.raise_()
+        self.show()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        """Paint a veil, a frame and the words."""
+        palette, metrics = self._theme.palette, self._theme.metrics
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        veil = QColor(palette.window)
+        veil.setAlpha(225)
+        painter.fillRect(self.rect(), veil)
+        pen = QPen(QColor(palette.accent), 2, Qt.PenStyle.DashLine)
+        painter.setPen(pen)
+        frame = QRectF(self.rect()).adjusted(24, 24, -24, -24)
+        painter.drawRoundedRect(frame, metrics.radius_l, metrics.radius_l)
+        font = text_font(metrics.font_title)
+        font.setWeight(font.Weight.DemiBold)
+        painter.setFont(font)
+        painter.setPen(QColor(palette.text))
+        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, "Drop to load this model")

@@ -1,0 +1,181 @@
+"""A card with a live graph of the last ten minutes; it draws only while it can be seen."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from PySide6.QtGui import QShowEvent
+
+    from m1desk.ui.theme import Theme
+    from m1desk.ui.viewmodels.monitor import History
+
+_SPAN_SECONDS: Final = 600
+_STEPS: Final = (1.0, 2.0, 5.0)
+_TICKS: Final = ((-600, "10 min"), (-480, "8"), (-360, "6"), (-240, "4"), (-120, "2"), (0, "now"))
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One line of a graph: its name, its history, its colour's name in the palette."""
+
+    name: str
+    history: History
+    colour: str
+
+
+class GraphPanel(QFrame):
+    """A title, the current values, and curves over a fixed range of time.
+
+    `top` is the fixed upper end of the scale; None takes a round number above the largest value
+    kept. `scale` divides the values before they are drawn, `write` writes one for people.
+    """
+
+    def __init__(
+        self,
+        theme: Theme,
+        title: str,
+        write: Callable[[float], str],
+        *,
+        top: float | None = None,
+        scale: float = 1.0,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self._title = title
+        self._write = write
+        self._top = top
+        self._scale = scale
+        self._curves: tuple[Curve, ...] = ()
+        self._now = 0.0
+        self._plot: Any = None
+        self._lines: list[Any] = []
+        self.setProperty("card", True)
+        self._heading = QLabel(title)
+        self._heading.setProperty("tone", "strong")
+        self._legend = QLabel()
+        self._legend.setProperty("tone", "muted")
+        self._lay_out()
+        self.setMinimumHeight(200)
+        theme.changed.connect(self._on_theme_changed)
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the graph itself was made; that waits until the panel is seen."""
+        return self._plot is not None
+
+    def set_curves(self, curves: tuple[Curve, ...]) -> None:
+        """Choose what is drawn."""
+        self._curves = curves
+        if self._plot is not None:
+            self._make_lines()
+
+    def set_top(self, top: float) -> None:
+        """Fix the upper end of the scale, in the unit of the histories."""
+        self._top = top
+
+    def refresh(self, now: float) -> None:
+        """Draw the histories as they are at `now` (monotonic seconds), if anybody can see it."""
+        self._now = now
+        self._show_values()
+        if self._plot is None or not self.isVisible():
+            return
+        for curve, line in zip(self._curves, self._lines, strict=True):
+            ages, values = curve.history.points(now)
+            if self._scale != 1.0:
+                values = [value / self._scale for value in values]
+            line.setData(ages, values, skipFiniteCheck=True)
+        self._plot.setYRange(0, self._ceiling(), padding=0)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Make the graph when it is seen for the first time, and catch up."""
+        super().showEvent(event)
+        if self._plot is None:
+            self._make_plot()
+        self.refresh(self._now)
+
+    def _lay_out(self) -> None:
+        metrics = self._theme.metrics
+        head = QHBoxLayout()
+        head.addWidget(self._heading)
+        head.addStretch(1)
+        head.addWidget(self._legend)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(
+            metrics.space_l, metrics.space_m, metrics.space_l, metrics.space_s
+        )
+        layout.setSpacing(metrics.space_s)
+        layout.addLayout(head)
+
+    def _make_plot(self) -> None:
+        # Imported here because it takes 300 ms, which the window's first paint need not wait for.
+        pyqtgraph = importlib.import_module("pyqtgraph")
+        plot = pyqtgraph.PlotWidget(axisItems=None, background=None)
+        plot.setAccessibleName(f"{self._title}, last ten minutes")
+        plot.setMouseEnabled(x=False, y=False)
+        plot.setMenuEnabled(False)
+        plot.hideButtons()
+        plot.setXRange(-_SPAN_SECONDS, 0, padding=0)
+        plot.setFocusPolicy(self.focusPolicy())
+        plot.getAxis("bottom").setTicks([list(_TICKS)])
+        plot.getAxis("left").setWidth(44)
+        for axis in ("bottom", "left"):
+            plot.getAxis(axis).setStyle(tickLength=0)
+        self._plot = plot
+        self.layout().addWidget(plot)
+        self._make_lines()
+        self._on_theme_changed()
+
+    def _make_lines(self) -> None:
+        for line in self._lines:
+            self._plot.removeItem(line)
+        self._lines = [self._plot.plot([], []) for _ in self._curves]
+        self._on_theme_changed()
+
+    def _on_theme_changed(self) -> None:
+        self._show_values()
+        if self._plot is None:
+            return
+        pyqtgraph = importlib.import_module("pyqtgraph")
+        palette = self._theme.palette
+        for axis in ("bottom", "left"):
+            item = self._plot.getAxis(axis)
+            item.setPen(QColor(palette.border))
+            item.setTextPen(QColor(palette.text_faint))
+        self._plot.showGrid(x=False, y=True, alpha=0.12)
+        for curve, line in zip(self._curves, self._lines, strict=True):
+            colour = getattr(palette, curve.colour)
+            line.setPen(pyqtgraph.mkPen(QColor(colour), width=1))  # 2 would double the work
+
+    def _show_values(self) -> None:
+        parts = []
+        for curve in self._curves:
+            _, values = curve.history.points(self._now)
+            value = self._write(values[-1]) if values else "–"
+            colour = getattr(self._theme.palette, curve.colour)
+            parts.append(f'<span style="color:{colour}">●</span>&nbsp;{curve.name} {value}')
+        self._legend.setText("&nbsp;&nbsp;&nbsp;".join(parts))
+
+    def _ceiling(self) -> float:
+        if self._top is not None:
+            return self._top / self._scale
+        largest = max((curve.history.largest for curve in self._curves), default=0.0)
+        return round_up(largest / self._scale * 1.1)
+
+
+def round_up(value: float) -> float:
+    """Return the next of 1, 2, 5, 10, 20, 50 ... that is not below `value`, at least 10."""
+    power = 10.0
+    while True:
+        for step in _STEPS:
+            if step * power >= value:
+                return step * power
+        power *= 10

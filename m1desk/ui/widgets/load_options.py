@@ -1,0 +1,169 @@
+"""The choices for loading a model: context length, parallel requests, and what is advanced."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QAbstractSpinBox,
+    QComboBox,
+    QFormLayout,
+    QLabel,
+    QSpinBox,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from m1desk.engines.status import LlamaSettings
+from m1desk.ui.widgets.load_context import ContextField
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from m1desk.models import GgufHeader
+    from m1desk.store import AppSettings
+    from m1desk.ui.theme import Theme
+
+_KV_TYPES: Final = (
+    ("f16", "f16 · exact"),
+    ("q8_0", "q8_0 · about half the memory"),
+    ("q4_0", "q4_0 · about a quarter, less exact"),
+)
+_SWITCH: Final = ((None, "Automatic"), (True, "On"), (False, "Off"))
+_MOST_PARALLEL: Final = 16
+_FIELD_WIDTH: Final = 240
+
+
+class LoadOptions(QWidget):
+    """Makes `LlamaSettings` of what is chosen.
+
+    Signals:
+        changed: something was chosen.
+    """
+
+    changed = Signal()
+
+    def __init__(
+        self, theme: Theme, defaults: AppSettings, *, has_gpu: bool, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self._has_gpu = has_gpu
+        self.context = ContextField(theme)
+        self._parallel = _spin("Requests served at once", 1, _MOST_PARALLEL)
+        self._gpu_layers = _spin("Layers on the GPU", -1, 999)
+        self._gpu_layers.setSpecialValueText("All")
+        self._kv_type = _choice("Type of the KV cache", _KV_TYPES)
+        self._flash = _choice("Flash attention", _SWITCH)
+        self._threads = _spin("Processor threads", 0, 512)
+        self._threads.setSpecialValueText("Automatic (measured)")
+        self._ubatch = _spin("Prefill batch in tokens", 32, 4096)
+        self._ubatch.setSingleStep(128)
+        self._advanced = QWidget()
+        self._toggle = QToolButton()
+        self._lay_out()
+        self._take(defaults)
+        self._connect()
+
+    @property
+    def problem(self) -> str:
+        """Why these choices don't go together, "" when they do."""
+        if self._kv_type.currentData() != "f16" and self._flash.currentData() is False:
+            return "A quantized KV cache needs flash attention. Set it to Automatic or On."
+        return ""
+
+    def show_header(self, header: GgufHeader, default_context: int) -> None:
+        """Limit the choices to what the model allows."""
+        self.context.set_most(header.context_tokens)
+        self.context.set_tokens(default_context)
+        self._gpu_layers.setMaximum(header.block_count + 1)
+
+    def settings(self, path: Path) -> LlamaSettings:
+        """Put the choices together."""
+        return LlamaSettings(
+            model_path=path,
+            context_tokens=self.context.tokens,
+            parallel=self._parallel.value(),
+            gpu_layers=self._gpu_layers.value() if self._has_gpu else 0,
+            kv_type=self._kv_type.currentData(),
+            ubatch_tokens=self._ubatch.value(),
+            threads=self._threads.value() or None,
+            flash_attention=self._flash.currentData(),
+        )
+
+    def _lay_out(self) -> None:
+        metrics = self._theme.metrics
+        form = _form(metrics.space_m)
+        form.addRow("Context length", self.context)
+        if self._has_gpu:
+            form.addRow("GPU layers", self._gpu_layers)
+        self._toggle.setText("Advanced")
+        self._toggle.setProperty("kind", "ghost")
+        self._toggle.setCheckable(True)
+        self._toggle.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self._toggle.setIcon(self._theme.icon("chevron-right"))
+        inner = _form(metrics.space_m)
+        inner.setContentsMargins(0, 0, 0, 0)
+        inner.addRow("Parallel requests", self._parallel)
+        inner.addRow("KV cache type", self._kv_type)
+        inner.addRow("Flash attention", self._flash)
+        inner.addRow("Threads", self._threads)
+        inner.addRow("Prefill batch", self._ubatch)
+        self._advanced.setLayout(inner)
+        self._advanced.hide()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(metrics.space_m)
+        layout.addLayout(form)
+        layout.addWidget(self._toggle, alignment=Qt.AlignmentFlag.AlignLeft)
+        layout.addWidget(self._advanced)
+        for field in (self._parallel, self._gpu_layers, self._threads, self._ubatch):
+            field.setFixedWidth(_FIELD_WIDTH)
+        for choice in (self._kv_type, self._flash):
+            choice.setFixedWidth(_FIELD_WIDTH)
+
+    def _take(self, defaults: AppSettings) -> None:
+        self.context.set_tokens(defaults.default_context_tokens)
+        self._parallel.setValue(defaults.default_parallel)
+        self._gpu_layers.setValue(defaults.default_gpu_layers)
+        self._kv_type.setCurrentIndex(max(0, self._kv_type.findData(defaults.default_kv_type)))
+        self._ubatch.setValue(512)
+
+    def _connect(self) -> None:
+        self._toggle.toggled.connect(self._on_toggled)
+        self.context.changed.connect(self.changed)
+        for spin in (self._parallel, self._gpu_layers, self._threads, self._ubatch):
+            spin.valueChanged.connect(self.changed)
+        for choice in (self._kv_type, self._flash):
+            choice.currentIndexChanged.connect(self.changed)
+
+    def _on_toggled(self, shown: bool) -> None:  # noqa: FBT001 - a slot of Qt's
+        self._advanced.setVisible(shown)
+        self._toggle.setIcon(self._theme.icon("chevron-down" if shown else "chevron-right"))
+
+
+def _form(spacing: int) -> QFormLayout:
+    form = QFormLayout()
+    form.setHorizontalSpacing(spacing * 2)
+    form.setVerticalSpacing(spacing)
+    form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
+    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+    return form
+
+
+def _spin(name: str, least: int, most: int) -> QSpinBox:
+    spin = QSpinBox()
+    spin.setAccessibleName(name)
+    spin.setRange(least, most)
+    spin.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+    return spin
+
+
+def _choice(name: str, options: tuple[tuple[object, str], ...]) -> QComboBox:
+    box = QComboBox()
+    box.setAccessibleName(name)
+    for value, text in options:
+        box.addItem(text, value)
+    return box
