@@ -151,6 +151,17 @@ def test_a_damaged_record_is_not_sound(made: Path, text: str) -> None:
         record.write_text(good)
 
 
+def test_an_environment_whose_making_failed_is_not_taken_for_one(
+    tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "_base_executable", "/nowhere/python3")
+    environment = Environment(tmp_path / ".venv")
+    with pytest.raises(ProgramError):
+        environment.create(tmp_path, console)
+    assert (environment.folder / RECORD).exists()
+    assert not environment.is_sound()
+
+
 def test_an_environment_that_someone_made_is_kept_and_a_broken_one_is_not(
     made: Path, console: Console
 ) -> None:

@@ -68,6 +68,9 @@ class Environment:
         """
         if (self.folder / RECORD).exists() or not self._works():
             remove(self.folder)
+            # Until it is whole its record says so: an interrupted one is never adopted.
+            self.folder.mkdir(parents=True)
+            self._write({"format": _FORMAT, "made": ""})
             # Run inside another environment: make this one from the Python that one was made from.
             base = getattr(sys, "_base_executable", "") or sys.executable
             console.run([base, "-I", "-m", "venv", str(self.folder)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from m1desk.chat.conversations import ConversationStore
 from m1desk.chat.export import export_json, export_markdown
+from m1desk.chat.records import sampling_from_mapping, sampling_to_mapping
 from m1desk.chat.turns import TurnRunner, TurnSource
 from m1desk.chat.values import (
     DEFAULT_TITLE,
@@ -38,4 +39,6 @@ __all__ = [
     "TurnStarted",
     "export_json",
     "export_markdown",
+    "sampling_from_mapping",
+    "sampling_to_mapping",
 ]

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from m1desk.chat.records import sampling_text
+from m1desk.chat.records import sampling_to_mapping
 
 if TYPE_CHECKING:
     from m1desk.chat.conversations import ConversationStore
@@ -52,7 +52,7 @@ def export_json(store: ConversationStore, conversation_id: int) -> str:
         "created": conversation.created,
         "updated": conversation.updated,
         "system_prompt": conversation.system_prompt,
-        "sampling": json.loads(sampling_text(conversation.sampling)),
+        "sampling": sampling_to_mapping(conversation.sampling),
         "model": conversation.model,
         "active_path": [message.id for message in store.path(conversation_id)],
         "messages": [_json_of(message) for message in store.all_messages(conversation_id)],

@@ -11,8 +11,10 @@ from m1desk.engines.turn import SamplingParameters
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Mapping
 
 _SAMPLING_KEYS: Final = frozenset(entry.name for entry in fields(SamplingParameters))
+_WHOLE_NUMBERS: Final = frozenset({"top_k", "max_tokens", "seed"})
 _STATS_KEYS: Final = frozenset(entry.name for entry in fields(MessageStats))
 
 _STATS_PLACE: Final = 10
@@ -52,26 +54,44 @@ def message_of(row: sqlite3.Row) -> Message:
 
 def sampling_of(text: str) -> SamplingParameters:
     """Read sampling parameters from JSON, leaving out what this version doesn't know."""
-    values = _known(text, _SAMPLING_KEYS)
-    stop = values.pop("stop", ())
-    return SamplingParameters(**values, stop=tuple(stop))
+    return sampling_from_mapping(json.loads(text))
 
 
 def sampling_text(sampling: SamplingParameters) -> str:
     """Write sampling parameters as JSON, only those that were chosen."""
-    chosen = {key: value for key, value in asdict(sampling).items() if value not in (None, ())}
-    return json.dumps(chosen)
+    return json.dumps(sampling_to_mapping(sampling))
+
+
+def sampling_from_mapping(values: Mapping[str, object]) -> SamplingParameters:
+    """Take sampling parameters from stored values; unknown names and wrong types are left out."""
+    chosen: dict[str, Any] = {key: value for key, value in values.items() if _is_usable(key, value)}
+    stop = tuple(chosen.pop("stop", ()))
+    return SamplingParameters(**chosen, stop=stop)
+
+
+def sampling_to_mapping(sampling: SamplingParameters) -> dict[str, object]:
+    """Give the parameters that were chosen, in JSON's types."""
+    chosen = {key: value for key, value in asdict(sampling).items() if value is not None}
+    stop = chosen.pop("stop")
+    return {**chosen, "stop": list(stop)} if stop else chosen
+
+
+def _is_usable(key: str, value: object) -> bool:
+    if key == "stop":
+        return isinstance(value, (list, tuple)) and all(isinstance(word, str) for word in value)
+    if isinstance(value, bool) or key not in _SAMPLING_KEYS:
+        return False
+    return isinstance(value, int if key in _WHOLE_NUMBERS else (int, float))
 
 
 def stats_of(text: str | None) -> MessageStats | None:
     """Read an answer's figures from JSON."""
-    return MessageStats(**_known(text, _STATS_KEYS)) if text else None
+    if not text:
+        return None
+    stored = json.loads(text).items()
+    return MessageStats(**{key: value for key, value in stored if key in _STATS_KEYS})
 
 
 def stats_text(stats: MessageStats | None) -> str | None:
     """Write an answer's figures as JSON."""
     return json.dumps(asdict(stats)) if stats else None
-
-
-def _known(text: str, keys: frozenset[str]) -> dict[str, Any]:
-    return {key: value for key, value in json.loads(text).items() if key in keys}

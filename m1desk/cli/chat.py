@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import typer
 
 from m1desk.cli.session import engine_session, say
-from m1desk.engines import (
+from m1desk.engines import EngineClient, LlamaSettings
+from m1desk.engines.turn import (
     ChatMessage,
     ChatRequest,
-    EngineClient,
-    LlamaSettings,
     PrefillProgress,
     ReasoningDelta,
     SamplingParameters,
@@ -33,7 +32,7 @@ class ChatOptions:
     settings: LlamaSettings
     system: str = ""
     prompt: str | None = None
-    sampling: SamplingParameters = SamplingParameters()
+    sampling: SamplingParameters = field(default_factory=SamplingParameters)
     as_json: bool = False
 
 

@@ -47,7 +47,7 @@ def run_command_line(arguments: Sequence[str]) -> int:
     return int(status or 0)
 
 
-def _print_version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - click calls it with one value
     if wanted:
         typer.echo(f"m1desk {__version__}")
         raise typer.Exit
@@ -58,7 +58,9 @@ def _common(
     *,
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
 ) -> None:
     """Options before the command."""
@@ -96,7 +98,8 @@ def _chat(
 ) -> None:
     """Talk to a model in the terminal. Nothing is kept."""
     from m1desk.cli.chat import ChatOptions, chat  # noqa: PLC0415
-    from m1desk.engines import LlamaSettings, SamplingParameters  # noqa: PLC0415
+    from m1desk.engines import LlamaSettings  # noqa: PLC0415
+    from m1desk.engines.turn import SamplingParameters  # noqa: PLC0415
 
     chat(
         ChatOptions(
@@ -149,5 +152,3 @@ def _demo() -> None:
     from m1desk.cli.demo import demo  # noqa: PLC0415
 
     demo()
-
-

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from m1desk.cli.chat import ChatOptions, chat
 from m1desk.cli.session import say
-from m1desk.engines import LlamaSettings, SamplingParameters, child_environment, module_command
+from m1desk.engines import LlamaSettings
+from m1desk.engines.spec import child_environment, module_command
+from m1desk.engines.turn import SamplingParameters
 
 _QUESTION = "Hello! Who are you?"
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import typer
 
 from m1desk import __version__
-from m1desk.cli.session import say
+from m1desk.cli.session import say, say_calibration
 from m1desk.engines import calibrate, remembered_calibration, sweep_leftovers
 from m1desk.hardware import machine_to_json, machine_to_text, probe_machine
 from m1desk.store import Database, Folders, Measurements, keyring_status
 
 if TYPE_CHECKING:
-    from m1desk.engines import CalibrationProgress, EngineCalibration
+    from m1desk.engines import EngineCalibration
 
 
 def doctor(*, as_json: bool, measure: bool) -> None:
@@ -25,43 +25,58 @@ def doctor(*, as_json: bool, measure: bool) -> None:
     that is remembered from before.
     """
     folders = Folders.resolve()
-    sweep_leftovers(folders.runs)
-    machine = probe_machine((folders.models, folders.data), measure_bandwidth=measure)
-    calibration = asyncio.run(_engine(folders, measure=measure))
+    sweep_leftovers(folders)
+    with Database(folders.database) as database:
+        measurements = Measurements(database)
+        machine = probe_machine(
+            (folders.models, folders.data), measure_bandwidth=measure, measurements=measurements
+        )
+        calibration = remembered_calibration(measurements)
+        if calibration is None and measure:
+            say("Testing the engine on this machine and measuring (about 10 s) ...")
+            calibration = asyncio.run(calibrate(folders, measurements, say_calibration))
     keyring = keyring_status()
     if as_json:
         report = {
             "version": __version__,
             "machine": machine_to_json(machine),
             "engine": calibration.to_dict() if calibration else None,
-            "keyring": {"usable": keyring.usable, "name": keyring.name},
+            "keyring": {
+                "usable": keyring.usable,
+                "backend": keyring.backend,
+                "reason": keyring.reason,
+            },
         }
         typer.echo(json.dumps(report, indent=2))
         return
     typer.echo(machine_to_text(machine))
     typer.echo("")
     typer.echo(_engine_text(calibration))
-    typer.echo(f"Keyring      {keyring.explanation}")
-
-
-async def _engine(folders: Folders, *, measure: bool) -> EngineCalibration | None:
-    database = Database(folders.database)
-    try:
-        measurements = Measurements(database)
-        remembered = await remembered_calibration(measurements)
-        if remembered or not measure:
-            return remembered
-        say("Testing the engine on this machine and measuring (about 10 s) ...")
-        return await calibrate(folders, measurements, _on_progress)
-    finally:
-        database.close()
-
-
-def _on_progress(progress: CalibrationProgress) -> None:
-    say(f"  {progress.text}")
+    typer.echo(f"Keyring      {keyring.backend if keyring.usable else keyring.reason}")
 
 
 def _engine_text(calibration: EngineCalibration | None) -> str:
     if calibration is None:
         return "Engine       not tested yet on this machine"
-    return "\n".join(f"{'Engine' if not i else '':<13}{line}" for i, line in enumerate(calibration.lines()))
+    verdict = {
+        "passed": "self-test passed",
+        "safe_only": "self-test passed with the safe settings only",
+        "failed": "self-test failed",
+        "not_run": "self-test not run",
+    }[calibration.self_test]
+    lines = [f"Engine       {verdict}"]
+    if calibration.note:
+        lines.append(f"             {calibration.note}")
+    if calibration.is_measured:
+        flash, extra = _on_off(calibration.flash_attention), _on_off(calibration.extra_buffers)
+        lines.append(
+            f"             {calibration.threads} threads, flash attention {flash}, "
+            f"extra buffers {extra}: on a model of 68 M parameters "
+            f"{calibration.decode_tokens_per_second:.0f} tok/s decode, "
+            f"{calibration.prefill_tokens_per_second:.0f} tok/s prefill"
+        )
+    return "\n".join(lines)
+
+
+def _on_off(switch: bool) -> str:  # noqa: FBT001 - a word for a switch
+    return "on" if switch else "off"

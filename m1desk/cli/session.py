@@ -48,15 +48,15 @@ async def engine_session(settings: LlamaSettings) -> AsyncIterator[Session]:
         M1DeskError: the folders or the database can't be used.
     """
     folders = Folders.resolve()
-    sweep_leftovers(folders.runs)
+    sweep_leftovers(folders)
     database = Database(folders.database)
     failed = asyncio.Event()
     progress = _LoadProgress(failed)
     try:
         measurements = Measurements(database)
-        if await remembered_calibration(measurements) is None:
+        if remembered_calibration(measurements) is None:
             say("First start on this machine: testing the engine and measuring (about 10 s) ...")
-            await calibrate(folders, measurements, _on_calibration)
+            await calibrate(folders, measurements, say_calibration)
         engine = LlamaEngine(folders, measurements, progress)
         try:
             await engine.load(settings)
@@ -68,8 +68,16 @@ async def engine_session(settings: LlamaSettings) -> AsyncIterator[Session]:
         database.close()
 
 
-def _on_calibration(progress: CalibrationProgress) -> None:
-    say(f"  {progress.text}")
+def say_calibration(progress: CalibrationProgress) -> None:
+    """Tell how far a calibration is."""
+    best = f", best so far {progress.best_decode_tokens_per_second:.0f} tok/s"
+    words = {
+        "self_test": "computing with all of the processor's instructions",
+        "self_test_safe": "that ended the engine here; trying the safe settings",
+        "measuring": f"measuring ({progress.measured} settings{best if progress.measured else ''})",
+        "done": "done",
+    }
+    say(f"  {words[progress.stage]}")
 
 
 def _raise_if_failed(status: EngineStatus) -> None:

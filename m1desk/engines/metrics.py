@@ -38,10 +38,10 @@ def parse_metrics(text: str, at: float) -> EngineMetrics:
     Raises:
         ValueError: it is not Prometheus' text format.
     """
-    sums: defaultdict[str, float] = defaultdict(float)
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            sums[sample.name] += sample.value
+    try:
+        sums = _sums(text)
+    except (ValueError, LookupError) as error:  # the parser raises whatever it stumbles over
+        raise ValueError(f"not Prometheus' text format: {error}") from error
 
     def count(name: str) -> int:
         value = sums[f"m1desk_{name}"]
@@ -57,3 +57,12 @@ def parse_metrics(text: str, at: float) -> EngineMetrics:
         kv_tokens_used=count("kv_cache_tokens_used"),
         kv_tokens=count("kv_cache_tokens"),
     )
+
+
+def _sums(text: str) -> defaultdict[str, float]:
+    """Add the samples of one name up over their labels."""
+    sums: defaultdict[str, float] = defaultdict(float)
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            sums[sample.name] += sample.value
+    return sums

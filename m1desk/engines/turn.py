@@ -47,7 +47,7 @@ class ChatRequest:
 
 @dataclass(frozen=True, slots=True)
 class PrefillProgress:
-    """The prompt is being read: `done` of `total` tokens, `reused` of them from an earlier state."""
+    """The prompt is being read: `done` of `total` tokens, `reused` of them not read again."""
 
     done: int
     total: int

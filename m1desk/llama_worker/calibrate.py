@@ -19,7 +19,9 @@ from m1desk.llama_worker.tiny_model import write_calibration_model
 
 _PREFILL_TOKENS = 256
 _DECODE_TOKENS = 24
-_ROUNDS = 2
+_ROUNDS = 3
+_CLEARLY_BETTER = 1.05
+"""A later setting must win by this factor, so that noise doesn't choose it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +81,18 @@ def _choose(path: Path, extra_buffers: Sequence[bool]) -> Measurement:
     """One thing at a time, so that the number of measurements stays small."""
     native = Native()
     counts = thread_candidates()
+    # long contexts need flash attention for their memory, so it is the one to beat
     first = Setting(threads=counts[0], flash_attention=True, extra_buffers=False)
     rounds: list[Measurement] = []
     for extra in extra_buffers:
         settings = [replace(first, threads=count, extra_buffers=extra) for count in counts]
         settings.append(replace(first, flash_attention=False, extra_buffers=extra))
         rounds.extend(_measure_all(native, path, settings))
-    return max(rounds, key=_worth)
+    best = rounds[0]
+    for measurement in rounds[1:]:
+        if _worth(measurement) > _worth(best) * _CLEARLY_BETTER:
+            best = measurement
+    return best
 
 
 def _worth(measurement: Measurement) -> float:

@@ -46,10 +46,14 @@ class _Cleaner:
         self._root = schema
         self._nodes = 0
         self._names: dict[str, str] = {}
+        self._waiting: list[tuple[str, object]] = []
         self._definitions: dict[str, dict[str, Any]] = {}
 
     def clean(self) -> dict[str, Any]:
         made = self._visit(self._root, 0)
+        while self._waiting:  # each definition once, however many name it
+            name, target = self._waiting.pop()
+            self._definitions[name] = self._visit(target, 0)
         return {**made, "$defs": self._definitions} if self._definitions else made
 
     def _visit(self, schema: object, level: int) -> dict[str, Any]:
@@ -61,7 +65,7 @@ class _Cleaner:
         if not isinstance(schema, Mapping):
             raise _refusal(f"has {schema!r:.40} where a schema belongs")
         if "$ref" in schema:
-            return {"$ref": self._reference(schema["$ref"], level)}
+            return {"$ref": self._reference(schema["$ref"])}
         for word in ("anyOf", "oneOf"):
             if word in schema:
                 return {"anyOf": self._list(schema[word], word, level)}
@@ -170,14 +174,13 @@ class _Cleaner:
         if self._nodes > MAX_NODES:
             raise _refusal(f"has more than {MAX_NODES} parts")
 
-    def _reference(self, reference: object, level: int) -> str:
+    def _reference(self, reference: object) -> str:
         target = self._target(reference)
         reference = str(reference)
         if reference not in self._names:
             # The converter takes a reference's last word for its name.
             name = self._names[reference] = f"reference-{len(self._names)}"
-            self._definitions[name] = {}
-            self._definitions[name] = self._visit(target, level + 1)
+            self._waiting.append((name, target))
         return f"#/$defs/{self._names[reference]}"
 
     def _target(self, reference: object) -> object:

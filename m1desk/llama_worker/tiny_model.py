@@ -53,7 +53,7 @@ class TinyModelSpec:
         readable: with True only printable ASCII tokens get likely, so that answers can be read
             and no special token ends them; with False every token is equally likely.
         random_blocks: fill Q8_0 matrices with random blocks instead of seeded weights: fast, for
-            big models; `readable` is without effect then.
+            big models.
         script: pieces of text, each different, that the model says one after the other when a
             prompt ends in a newline (as prompts of both templates do), and then ends its answer.
             A piece is one token. For showing and testing what random text can't: a natural end,

@@ -202,4 +202,7 @@ def _random_blocks(plan: TensorPlan, spec: TinyModelSpec) -> npt.NDArray[np.uint
     # A uniform signed byte has the standard deviation 256 / sqrt(12).
     scale = np.float16(_deviation(plan) * math.sqrt(12.0) / 256.0)
     data[:, :2] = np.frombuffer(scale.tobytes(), dtype=np.uint8)
+    if plan.role == "output" and spec.readable:
+        rows = data.reshape(plan.shape[0], -1)
+        rows[~np.array(spec.vocabulary().readable)] = 0  # a logit of zero, as above
     return data.reshape(*plan.shape[:-1], plan.shape[-1] // 32 * 34)

@@ -64,7 +64,9 @@ class EngineNotices(QObject):
         return Notice(failure.what, failure.why, failure.todo, steps=tuple(steps), subject=SUBJECT)
 
     def _on_refused(self, error: M1DeskError) -> None:
-        self._banner.show_notice(notice_of(error, Step("Show log", self._show_log), subject=SUBJECT))
+        self._banner.show_notice(
+            notice_of(error, Step("Show log", self._show_log), subject=SUBJECT)
+        )
 
 
 def _short_context(status: EngineStatus) -> Notice:
@@ -76,5 +78,3 @@ def _short_context(status: EngineStatus) -> Notice:
         severity="warning",
         subject=SUBJECT,
     )
-
-

@@ -102,7 +102,9 @@ class ErrorBanner(QFrame):
         texts.addWidget(self._what)
         texts.addWidget(self._more)
         layout = QHBoxLayout(self)
-        layout.setContentsMargins(metrics.space_m, metrics.space_s, metrics.space_s, metrics.space_s)
+        layout.setContentsMargins(
+            metrics.space_m, metrics.space_s, metrics.space_s, metrics.space_s
+        )
         layout.setSpacing(metrics.space_m)
         layout.addWidget(self._icon, alignment=Qt.AlignmentFlag.AlignTop)
         layout.addLayout(texts, 1)

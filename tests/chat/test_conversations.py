@@ -8,7 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from m1desk.chat import DEFAULT_TITLE, ConversationStore, MessageStats
+from m1desk.chat import (
+    DEFAULT_TITLE,
+    ConversationStore,
+    MessageStats,
+    sampling_from_mapping,
+    sampling_to_mapping,
+)
 from m1desk.chat.conversations import title_from
 from m1desk.engines.turn import SamplingParameters
 from m1desk.errors import BadInput
@@ -217,6 +223,14 @@ def test_unknown_parameters_of_a_newer_version_are_left_out(
     conversation = store.create()
     database.execute("""UPDATE conversations SET sampling = '{"seed": 1, "future": 2}'""")
     assert store.get(conversation.id).sampling == SamplingParameters(seed=1)
+
+
+def test_sampling_survives_the_settings_and_wrong_values_do_not() -> None:
+    chosen = SamplingParameters(temperature=1, top_p=0.95, seed=3, stop=("a", "b"))
+    assert sampling_from_mapping(sampling_to_mapping(chosen)) == chosen
+    assert sampling_to_mapping(SamplingParameters()) == {}
+    wrong = {"temperature": "hot", "top_k": 1.5, "seed": True, "stop": [1], "min_p": None}
+    assert sampling_from_mapping({**wrong, "top_p": 0.5}) == SamplingParameters(top_p=0.5)
 
 
 def test_answers_left_by_a_crash_are_marked(store: ConversationStore) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ def test_lines_come_out_whole_however_they_were_cut(lines: list[bytes], cuts: li
     text = b"".join(line + b"\n" for line in lines)
     edges = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
     splitter = LineSplitter(1000)
-    pieces = [text[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [text[a:b] for a, b in pairwise(edges)]
     assert [line for piece in pieces for line in splitter.feed(piece)] == lines
     assert splitter.close() == []
 

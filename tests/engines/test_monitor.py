@@ -38,7 +38,7 @@ def test_what_is_missing_counts_as_nothing() -> None:
 
 
 def test_a_page_that_is_no_metrics_is_refused() -> None:
-    with pytest.raises(ValueError, match=""):
+    with pytest.raises(ValueError, match="not Prometheus"):
         parse_metrics("<html>hello</html>", at=1.0)
 
 

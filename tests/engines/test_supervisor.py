@@ -175,13 +175,19 @@ async def test_a_worker_killed_in_mid_answer_is_a_failure_and_can_be_loaded_agai
     engine = bench.engine("answers-slowly")
     status = await engine.load(bench.settings())
     assert status.pid is not None
+    worker = status.pid
     words = 0
-    with pytest.raises(EngineUnreachable) as caught:
+
+    async def read() -> None:
+        nonlocal words
         async with aclosing(engine.client().stream_turn(HELLO)) as events:
             async for _event in events:
                 words += 1
                 if words == 3:
-                    os.kill(status.pid, signal.SIGKILL)
+                    os.kill(worker, signal.SIGKILL)
+
+    with pytest.raises(EngineUnreachable) as caught:
+        await read()
     assert "cut off" in caught.value.what
     await until(engine, S.FAILED)
     assert engine.status.failure is not None

@@ -1,4 +1,4 @@
-"""Several requests at once: nothing waits for a long prompt, nobody's text is mixed up, prefixes are reused."""
+"""Several requests at once: who waits for whom, whose text is whose, what is not read again."""
 
 from __future__ import annotations
 

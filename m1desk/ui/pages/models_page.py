@@ -52,7 +52,9 @@ class ModelsPage(QWidget):
     unload_wished = Signal()
     add_wished = Signal()
 
-    def __init__(self, theme: Theme, models: ModelsViewModel, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, theme: Theme, models: ModelsViewModel, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self._theme = theme
         self._models = models
@@ -166,9 +168,7 @@ class ModelsPage(QWidget):
         total = sum(entry.model.size_bytes for entry in entries)
         noun = "model" if len(entries) == 1 else "models"
         scanned = self._models.was_scanned
-        self._count.setText(
-            f"{len(entries)} {noun} · {bytes_text(total)}" if entries else ""
-        )
+        self._count.setText(f"{len(entries)} {noun} · {bytes_text(total)}" if entries else "")
         self._count.setVisible(bool(entries))
         self._search.setVisible(bool(entries))
         self._stack.setCurrentIndex(1 if scanned and not entries else 0)
@@ -192,8 +192,10 @@ class ModelsPage(QWidget):
 
     def _on_delete_wished(self, entry: ModelEntry) -> None:
         status = self._status
-        if status is not None and status.model_path == entry.path and (
-            status.is_ready or status.is_busy_starting
+        if (
+            status is not None
+            and status.model_path == entry.path
+            and (status.is_ready or status.is_busy_starting)
         ):
             self._tell_in_use(entry)
             return

@@ -200,7 +200,9 @@ class MonitorPage(QWidget):
         self._tiles["kv"].show_value("–" if kv is None else f"{kv * 100:.0f} %", "in use")
 
 
-def _fill(grid: QGridLayout, widgets: list[QWidget] | list[Tile] | list[GraphPanel], columns: int) -> None:
+def _fill(
+    grid: QGridLayout, widgets: list[QWidget] | list[Tile] | list[GraphPanel], columns: int
+) -> None:
     while grid.takeAt(0) is not None:
         pass
     for column in range(8):

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from PySide6.QtCore import QObject, Signal
 
-from m1desk.engines.status import EngineStatus
+from m1desk.engines.status import EngineState, EngineStatus
 from m1desk.errors import M1DeskError
+from m1desk.ui.viewmodels.models import model_title
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
     from typing import Any
 
     from m1desk.engines.status import LlamaSettings
-    from m1desk.ui.bridge import Bridge
+    from m1desk.ui.bridge import Bridge, Submission
 
 SAFER_CONTEXT_TOKENS: Final = 4096
 
@@ -40,6 +41,8 @@ class ManagedEngine(Protocol):
 class EngineViewModel(QObject):
     """Hands loads and unloads to the loop thread and tells what became of them.
 
+    `before_load` is awaited on the loop before each load.
+
     Signals:
         status_changed: the new EngineStatus.
         load_wished: settings (LlamaSettings) that were asked for, before anything happened.
@@ -53,11 +56,17 @@ class EngineViewModel(QObject):
     loaded = Signal(object)
 
     def __init__(
-        self, bridge: Bridge, engine: ManagedEngine, parent: QObject | None = None
+        self,
+        bridge: Bridge,
+        engine: ManagedEngine,
+        before_load: Callable[[], Awaitable[object]] | None = None,
+        parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._bridge = bridge
         self._engine = engine
+        self._before_load = before_load
+        self._work: Submission | None = None
         self._status = engine.status
         self._settings: LlamaSettings | None = None
         bridge.events.connect(self._on_events)
@@ -81,7 +90,8 @@ class EngineViewModel(QObject):
         """Load a model in place of the one that runs, if one does."""
         self._settings = settings
         self.load_wished.emit(settings)
-        self._bridge.submit(
+        self._take(_wished(settings))  # seen at once, whatever has to be waited for first
+        self._work = self._bridge.submit(
             self._load(settings), on_done=self._on_loaded, on_error=self._on_failed
         )
 
@@ -97,9 +107,16 @@ class EngineViewModel(QObject):
 
     def unload(self) -> None:
         """Stop the engine; a load under way is given up."""
-        self._bridge.submit(self._engine.unload(), on_error=self._on_failed)
+        if self._work is not None:
+            self._work.cancel()
+            self._work = None
+        self._bridge.submit(
+            self._engine.unload(), on_done=self._on_unloaded, on_error=self._on_failed
+        )
 
     async def _load(self, settings: LlamaSettings) -> LlamaSettings:
+        if self._before_load is not None:
+            await self._before_load()
         await self._engine.load(settings)
         return settings
 
@@ -117,6 +134,9 @@ class EngineViewModel(QObject):
         if self._status.is_ready and self._status.model_path == settings.model_path:
             self.loaded.emit(settings)
 
+    def _on_unloaded(self, _result: object) -> None:
+        self._take(self._engine.status)
+
     def _on_failed(self, error: Exception) -> None:
         self._take(self._engine.status)
         if not isinstance(error, M1DeskError):
@@ -124,6 +144,16 @@ class EngineViewModel(QObject):
         # A failed engine's status carries the same account, with the end of its log.
         if self._status.failure is None:
             self.refused.emit(error)
+
+
+def _wished(settings: LlamaSettings) -> EngineStatus:
+    return EngineStatus(
+        EngineState.STARTING,
+        model_path=settings.model_path,
+        model_name=model_title(settings.model_path),
+        asked_context_tokens=settings.context_tokens,
+        parallel=settings.parallel,
+    )
 
 
 def safer(settings: LlamaSettings) -> LlamaSettings:

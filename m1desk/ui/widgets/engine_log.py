@@ -126,7 +126,9 @@ class EngineLog(QFrame):
         for widget in (self._found, self._search, self._copy, self._save):
             head.addWidget(widget)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(metrics.space_l, metrics.space_m, metrics.space_m, metrics.space_m)
+        layout.setContentsMargins(
+            metrics.space_l, metrics.space_m, metrics.space_m, metrics.space_m
+        )
         layout.setSpacing(metrics.space_s)
         layout.addLayout(head)
         layout.addWidget(self._text, 1)

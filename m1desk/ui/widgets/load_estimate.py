@@ -123,7 +123,9 @@ class EstimatePanel(QFrame):
         head.addStretch(1)
         head.addWidget(self._free)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(metrics.space_l, metrics.space_m, metrics.space_l, metrics.space_m)
+        layout.setContentsMargins(
+            metrics.space_l, metrics.space_m, metrics.space_l, metrics.space_m
+        )
         layout.setSpacing(metrics.space_s)
         layout.addLayout(head)
         layout.addWidget(self._bar)

@@ -110,7 +110,9 @@ class ModelCard(QFrame):
             texts.addSpacing(metrics.space_xs)
             texts.addWidget(problem)
         layout = QHBoxLayout(self)
-        layout.setContentsMargins(metrics.space_l, metrics.space_m, metrics.space_m, metrics.space_m)
+        layout.setContentsMargins(
+            metrics.space_l, metrics.space_m, metrics.space_m, metrics.space_m
+        )
         layout.setSpacing(metrics.space_m)
         layout.addWidget(self._icon, alignment=Qt.AlignmentFlag.AlignTop)
         layout.addLayout(texts, 1)

@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QProgressBar,
     QPushButton,
     QSizePolicy,
-
     QWidget,
 )
 
@@ -162,5 +161,3 @@ def _words(status: EngineStatus | None, state: str) -> tuple[str, str]:
     if state == "stopping":
         return status.model_name, "unloading"
     return "Choose a model", "the engine failed"
-
-

@@ -25,7 +25,9 @@ class Tile(QFrame):
         self._more = ElidedLabel(" ", tone="caption")
         metrics = theme.metrics
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(metrics.space_l, metrics.space_m, metrics.space_l, metrics.space_m)
+        layout.setContentsMargins(
+            metrics.space_l, metrics.space_m, metrics.space_l, metrics.space_m
+        )
         layout.setSpacing(metrics.space_xs)
         layout.addWidget(caption)
         layout.addWidget(self._value)

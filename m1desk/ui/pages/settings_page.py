@@ -1,0 +1,227 @@
+"""The Settings page: how the app looks, what models and chats begin with, folders, engine, about."""
+
+from __future__ import annotations
+
+import platform
+from typing import TYPE_CHECKING, Final
+
+from PySide6.QtCore import Qt, QUrl, Signal, qVersion
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import (
+    QAbstractSpinBox,
+    QCheckBox,
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QPushButton,
+    QScrollArea,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+import m1desk
+from m1desk.ui.widgets.calibration_card import CalibrationCard
+from m1desk.ui.widgets.elided_label import ElidedLabel
+from m1desk.ui.widgets.settings_card import SettingsCard
+from m1desk.ui.widgets.settings_sampling import SamplingFields
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from m1desk.store import Folders
+    from m1desk.ui.theme import Theme
+    from m1desk.ui.viewmodels.settings import SettingsViewModel
+    from m1desk.ui.viewmodels.settings_calibration import CalibrationViewModel
+
+_THEMES: Final = (("system", "Like the desktop"), ("light", "Light"), ("dark", "Dark"))
+_SIZES: Final = ((13, "Small"), (0, "Normal"), (17, "Large"), (20, "Very large"))
+_CLOSING: Final = (("ask", "Ask"), ("quit", "Stop the work and quit"))
+_KV_TYPES: Final = (("f16", "f16"), ("q8_0", "q8_0"), ("q4_0", "q4_0"))
+_WIDTH: Final = 200
+_COLUMN: Final = 760
+
+
+class SettingsPage(QWidget):
+    """Changes settings as they are touched; there is nothing to confirm.
+
+    Signals:
+        failed: an M1DeskError.
+    """
+
+    failed = Signal(object)
+
+    def __init__(
+        self,
+        theme: Theme,
+        settings: SettingsViewModel,
+        folders: Folders,
+        calibration: CalibrationViewModel,
+        engine_version: str,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self._settings = settings
+        cards = [
+            self._appearance(),
+            self._models(),
+            self._chats(),
+            self._window(),
+            CalibrationCard(theme, calibration),
+            self._folders(folders),
+            self._about(engine_version),
+        ]
+        calibration.failed.connect(self.failed)
+        self._lay_out(cards)
+
+    def _lay_out(self, cards: list[SettingsCard]) -> None:
+        metrics = self._theme.metrics
+        title = QLabel("Settings")
+        title.setProperty("tone", "heading")
+        inner = QWidget()
+        inner.setMaximumWidth(_COLUMN + 2 * metrics.space_xl)
+        column = QVBoxLayout(inner)
+        column.setContentsMargins(
+            metrics.space_xl, metrics.space_l, metrics.space_xl, metrics.space_xl
+        )
+        column.setSpacing(metrics.space_l)
+        column.addWidget(title)
+        for card in cards:
+            column.addWidget(card)
+        column.addStretch(1)
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        area.setWidget(inner)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(area)
+
+    # -- cards -------------------------------------------------------------------------------------
+
+    def _appearance(self) -> SettingsCard:
+        card = SettingsCard(self._theme, "Appearance")
+        card.add_row("Theme", "", self._choice("theme", _THEMES))
+        card.add_row("Text size", "", self._choice("font_size", _SIZES))
+        return card
+
+    def _models(self) -> SettingsCard:
+        card = SettingsCard(self._theme, "Loading models")
+        card.add_row(
+            "Context length",
+            "Offered first when a model is loaded. A longer context takes more memory.",
+            self._number("default_context_tokens", 256, 10_485_760, 1024, " tokens"),
+        )
+        card.add_row(
+            "Parallel requests",
+            "How many answers are written at once; they share the context.",
+            self._number("default_parallel", 1, 16, 1),
+        )
+        card.add_row(
+            "KV cache type",
+            "q8_0 halves the memory of a long context at a small loss of exactness.",
+            self._choice("default_kv_type", _KV_TYPES),
+        )
+        box = QCheckBox()
+        box.setChecked(self._settings.settings.load_last_model)
+        box.toggled.connect(lambda on: self._settings.change(load_last_model=on))
+        card.add_row("Load the last model at start", "", box)
+        return card
+
+    def _chats(self) -> SettingsCard:
+        card = SettingsCard(self._theme, "New chats")
+        prompt = QPlainTextEdit(self._settings.settings.default_system_prompt)
+        prompt.setPlaceholderText("None")
+        prompt.setAccessibleName("System prompt of new chats")
+        prompt.setTabChangesFocus(True)
+        prompt.setFixedHeight(72)
+        prompt.textChanged.connect(
+            lambda: self._settings.change(default_system_prompt=prompt.toPlainText())
+        )
+        label = QLabel("System prompt")
+        label.setBuddy(prompt)
+        card.add_widget(label)
+        card.add_widget(prompt)
+        fields = SamplingFields(card, self._settings.settings.default_sampling)
+        fields.changed.connect(lambda values: self._settings.change(default_sampling=values))
+        return card
+
+    def _window(self) -> SettingsCard:
+        card = SettingsCard(self._theme, "Window")
+        card.add_row(
+            "Closing while work is running",
+            "An answer that is being written, or a model that is loading.",
+            self._choice("close_behaviour", _CLOSING),
+        )
+        return card
+
+    def _folders(self, folders: Folders) -> SettingsCard:
+        card = SettingsCard(self._theme, "Folders")
+        for name, path in (
+            ("Models", folders.models),
+            ("Conversations and settings", folders.data),
+            ("Logs", folders.logs),
+        ):
+            card.add_widget(_folder_row(name, path))
+        return card
+
+    def _about(self, engine_version: str) -> SettingsCard:
+        card = SettingsCard(self._theme, "About")
+        text = QLabel(
+            f"M1 Desk {m1desk.__version__} · {engine_version} · Python "
+            f"{platform.python_version()} · Qt {qVersion()}<br>"
+            'Licensed under the <a href="https://www.apache.org/licenses/LICENSE-2.0">Apache '
+            "License 2.0</a>. Qt is used under the LGPL 3. Nothing you write leaves this computer."
+        )
+        text.setWordWrap(True)
+        text.setOpenExternalLinks(True)
+        text.setProperty("tone", "muted")
+        text.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
+        card.add_widget(text)
+        return card
+
+    # -- controls ----------------------------------------------------------------------------------
+
+    def _choice(self, key: str, options: tuple[tuple[object, str], ...]) -> QComboBox:
+        box = QComboBox()
+        box.setFixedWidth(_WIDTH)
+        for value, text in options:
+            box.addItem(text, value)
+        box.setCurrentIndex(max(0, box.findData(getattr(self._settings.settings, key))))
+        box.currentIndexChanged.connect(
+            lambda _index: self._settings.change(**{key: box.currentData()})
+        )
+        return box
+
+    def _number(self, key: str, least: int, most: int, step: int, suffix: str = "") -> QSpinBox:
+        spin = QSpinBox()
+        spin.setRange(least, most)
+        spin.setSingleStep(step)
+        spin.setSuffix(suffix)
+        spin.setGroupSeparatorShown(True)
+        spin.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+        spin.setKeyboardTracking(False)
+        spin.setFixedWidth(_WIDTH)
+        spin.setValue(getattr(self._settings.settings, key))
+        spin.valueChanged.connect(lambda value: self._settings.change(**{key: value}))
+        return spin
+
+
+def _folder_row(name: str, path: Path) -> QWidget:
+    row = QWidget()
+    layout = QHBoxLayout(row)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(16)
+    texts = QVBoxLayout()
+    texts.setSpacing(2)
+    texts.addWidget(QLabel(name))
+    texts.addWidget(ElidedLabel(str(path), tone="caption", mode=Qt.TextElideMode.ElideMiddle))
+    layout.addLayout(texts, 1)
+    button = QPushButton("Open")
+    button.setAccessibleName(f"Open the folder: {name}")
+    button.clicked.connect(lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(str(path))))
+    layout.addWidget(button)
+    return row

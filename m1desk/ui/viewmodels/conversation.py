@@ -1,0 +1,473 @@
+"""The conversation that is open, and the answers being written in it and in others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+from PySide6.QtCore import QObject, Signal
+
+from m1desk.chat import (
+    Conversation,
+    Message,
+    TurnDelta,
+    TurnEnded,
+    TurnPrefill,
+    TurnStarted,
+)
+from m1desk.engines.status import EngineState, EngineStatus
+from m1desk.engines.turn import SamplingParameters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Sequence
+    from typing import Any
+
+    from m1desk.chat import ConversationStore, TurnRunner, TurnSource
+    from m1desk.engines.turn import PrefillProgress
+    from m1desk.ui.bridge import Bridge
+
+FIRST_MESSAGES: Final = 60
+EARLIER_MESSAGES: Final = 60
+CHARACTERS_PER_TOKEN: Final = 4
+"""A rule of thumb for English; only where the engine has not counted, and marked as a guess."""
+
+_CONTINUE: Final = "Please continue exactly where you stopped."
+
+
+@dataclass(slots=True)
+class _Running:
+    """An answer being written: what has arrived, for when its conversation is opened again."""
+
+    message: Message
+    text: list[str] = field(default_factory=list)
+    reasoning: list[str] = field(default_factory=list)
+    progress: PrefillProgress | None = None
+
+    def current(self) -> Message:
+        return replace(
+            self.message, content="".join(self.text), reasoning="".join(self.reasoning)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What was read of a conversation to show it."""
+
+    conversation: Conversation
+    messages: tuple[Message, ...]
+    has_earlier: bool
+
+
+class ConversationViewModel(QObject):
+    """Shows one conversation and hands what is asked of it to the core.
+
+    Signals:
+        opened: the Conversation now open, or None for a new one that has nothing yet.
+        reset: messages (tuple), whether there are earlier ones, id to go to or None.
+        prepended: earlier messages (tuple), whether there are still earlier ones.
+        cut: id of the message after which all others leave the branch, or None for all.
+        added: a Message at the end.
+        changed: a Message in its new state.
+        fed: message id, "text" or "reasoning", more of it.
+        prefilled: message id, PrefillProgress.
+        answering_changed: whether (bool) an answer is being written in the open conversation.
+        reason_changed: why (str) nothing can be sent now, or "".
+        usage_changed: tokens used (int) and whether (bool) the engine counted them.
+        total_changed: context length (int, tokens) of the loaded model, 0 without one.
+        list_stale: the list of conversations should be read anew.
+        failed: the exception of something that did not work.
+    """
+
+    opened = Signal(object)
+    reset = Signal(object, bool, object)
+    prepended = Signal(object, bool)
+    cut = Signal(object)
+    added = Signal(object)
+    changed = Signal(object)
+    fed = Signal(object, str, str)
+    prefilled = Signal(object, object)
+    answering_changed = Signal(bool)
+    reason_changed = Signal(str)
+    usage_changed = Signal(object, bool)
+    total_changed = Signal(object)
+    list_stale = Signal()
+    failed = Signal(object)
+
+    def __init__(
+        self,
+        bridge: Bridge,
+        store: ConversationStore,
+        runner: TurnRunner,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._bridge = bridge
+        self._store = store
+        self._runner = runner
+        self._source: TurnSource | None = None
+        self._status = EngineStatus(EngineState.STOPPED)
+        self._conversation: Conversation | None = None
+        self._messages: list[Message] = []
+        self._running: dict[int, _Running] = {}  # by conversation
+        self._sending_new = False
+        self._opening = 0
+        self._draft_settings: tuple[str, SamplingParameters] = ("", SamplingParameters())
+        self._default_sampling = SamplingParameters()
+        bridge.events.connect(self._on_events)
+
+    # -- what is known ----------------------------------------------------------------------
+
+    @property
+    def conversation(self) -> Conversation | None:
+        """The open conversation, None for a new one that has nothing yet."""
+        return self._conversation
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The messages known of the active branch, oldest first."""
+        return tuple(self._messages)
+
+    @property
+    def status(self) -> EngineStatus:
+        """The engine as it was last told."""
+        return self._status
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether an answer is being written in the open conversation."""
+        return self._sending_new or self._id in self._running
+
+    @property
+    def is_any_answering(self) -> bool:
+        """Whether an answer is being written in any conversation."""
+        return self._sending_new or bool(self._running)
+
+    @property
+    def system_prompt(self) -> str:
+        """The open conversation's system prompt, or that of the one about to begin."""
+        return self._conversation.system_prompt if self._conversation else self._draft_settings[0]
+
+    @property
+    def sampling(self) -> SamplingParameters:
+        """The open conversation's sampling, or that of the one about to begin."""
+        return self._conversation.sampling if self._conversation else self._draft_settings[1]
+
+    @property
+    def reason(self) -> str:
+        """Why nothing can be sent now, or ""."""
+        state = self._status.state
+        if state is EngineState.READY and self._source is not None:
+            return ""
+        if state in {EngineState.STARTING, EngineState.LOADING}:
+            return f"Loading the model… {self._status.load_fraction:.0%}"
+        if state is EngineState.FAILED:
+            return "The model stopped. Load it again to go on."
+        return "Load a model to start"
+
+    # -- what is asked ----------------------------------------------------------------------
+
+    def set_engine(self, status: EngineStatus, source: TurnSource | None) -> None:
+        """Take the engine's state, and who answers while it is ready."""
+        self._status = status
+        self._source = source if status.is_ready else None
+        self.reason_changed.emit(self.reason)
+        self.total_changed.emit(status.context_tokens if status.is_ready else 0)
+
+    def set_default_sampling(self, sampling: SamplingParameters) -> None:
+        """Set what new conversations begin with."""
+        self._default_sampling = sampling
+        if self._conversation is None:
+            self._draft_settings = (self._draft_settings[0], sampling)
+            self.opened.emit(None)
+
+    def start_new(self) -> None:
+        """Show an empty conversation; it is kept once something was sent in it."""
+        self._opening += 1
+        self._draft_settings = ("", self._default_sampling)
+        self._show(None, (), has_earlier=False, go_to=None)
+
+    def open(self, conversation_id: int, message_id: int | None = None) -> None:
+        """Show a conversation, its newest messages first, or the place of one message."""
+        self._opening += 1
+        opening = self._opening
+
+        def on_done(result: _Opened) -> None:
+            if opening == self._opening:
+                messages = self._with_running(result.messages)
+                self._show(
+                    result.conversation,
+                    messages,
+                    has_earlier=result.has_earlier,
+                    go_to=message_id,
+                )
+
+        self._submit(self._open(conversation_id, message_id), on_done)
+
+    def load_earlier(self) -> None:
+        """Read more messages before the first one known."""
+        if not self._messages or self._id is None:
+            return
+        first, opening = self._messages[0].id, self._opening
+
+        def on_done(messages: tuple[Message, ...]) -> None:
+            if opening == self._opening:
+                self._messages[:0] = messages
+                self.prepended.emit(messages, len(messages) == EARLIER_MESSAGES)
+
+        self._submit(self._earlier(self._id, first), on_done)
+
+    def send(self, text: str) -> None:
+        """Ask something in the open conversation; a new one is kept from now on."""
+        if self._source is None or self.is_answering:
+            return
+        if self._id is None:
+            self._sending_new = True
+            self.answering_changed.emit(True)
+            self._submit(self._create(), lambda made: self._on_created(made, text))
+        else:
+            self._run(self._runner.send(self._id, text, self._source))
+
+    def continue_answer(self) -> None:
+        """Ask the model to go on where its answer was cut off."""
+        self.send(_CONTINUE)
+
+    def regenerate(self, message_id: int) -> None:
+        """Answer again, as an alternative to the answer there is."""
+        if self._source is not None:
+            self._run(self._runner.regenerate(message_id, self._source))
+
+    def edit(self, message_id: int, text: str) -> None:
+        """Ask something else in place of a message, on a branch of its own."""
+        if self._source is not None:
+            self._run(self._runner.edit(message_id, text, self._source))
+
+    def stop(self) -> None:
+        """End the answer being written in the open conversation; what arrived is kept."""
+        if self._id is not None:
+            self._submit(self._runner.stop(self._id))
+
+    def delete_message(self, message_id: int) -> None:
+        """Delete a message with what follows it."""
+        if self._id is not None:
+            self._submit(self._delete(self._id, message_id), self._on_reload)
+
+    def switch_branch(self, message_id: int, step: int) -> None:
+        """Show the alternative before (-1) or after (+1) a message."""
+        if not self.is_answering:
+            self._submit(self._switch(message_id, step), self._on_reload)
+
+    def set_system_prompt(self, text: str) -> None:
+        """Set what the model is told first, from the next answer on."""
+        if text != self.system_prompt:
+            self._change_settings(text, self.sampling)
+
+    def set_sampling(self, sampling: SamplingParameters) -> None:
+        """Set how answers are sampled, from the next one on."""
+        if sampling != self.sampling:
+            self._change_settings(self.system_prompt, sampling)
+
+    def on_deleted(self, conversation_id: int) -> None:
+        """Leave a conversation that is gone."""
+        self._running.pop(conversation_id, None)
+        if conversation_id == self._id:
+            self.start_new()
+
+    # -- on the loop's thread ---------------------------------------------------------------
+
+    async def _open(self, conversation_id: int, message_id: int | None) -> _Opened:
+        store = self._store
+        if message_id is None:
+            conversation = store.get(conversation_id)
+            messages = store.path(conversation_id, FIRST_MESSAGES)
+            return _Opened(conversation, messages, len(messages) == FIRST_MESSAGES)
+        if not self._runner.is_running(conversation_id):
+            store.switch_branch(message_id)
+        return _Opened(store.get(conversation_id), store.path(conversation_id), has_earlier=False)
+
+    async def _earlier(self, conversation_id: int, before_id: int) -> tuple[Message, ...]:
+        return self._store.path(conversation_id, EARLIER_MESSAGES, before_id)
+
+    async def _create(self) -> Conversation:
+        prompt, sampling = self._draft_settings
+        return self._store.create(system_prompt=prompt, sampling=sampling)
+
+    async def _delete(self, conversation_id: int, message_id: int) -> _Opened:
+        await self._runner.stop(conversation_id)
+        self._store.delete_message(message_id)
+        return await self._open(conversation_id, None)
+
+    async def _switch(self, message_id: int, step: int) -> _Opened:
+        ids = self._store.siblings(message_id)
+        wanted = ids.index(message_id) + step
+        chosen = ids[max(0, min(wanted, len(ids) - 1))]
+        conversation = self._store.switch_branch(chosen)
+        return await self._open(conversation.id, None)
+
+    async def _save_settings(
+        self, conversation_id: int, prompt: str, sampling: SamplingParameters
+    ) -> Conversation:
+        self._store.set_system_prompt(conversation_id, prompt)
+        return self._store.set_sampling(conversation_id, sampling)
+
+    # -- what comes back --------------------------------------------------------------------
+
+    @property
+    def _id(self) -> int | None:
+        return None if self._conversation is None else self._conversation.id
+
+    def _submit(
+        self, work: Coroutine[Any, Any, Any], on_done: Callable[[Any], None] | None = None
+    ) -> None:
+        self._bridge.submit(work, on_done, self._on_failed)
+
+    def _run(self, turn: Coroutine[Any, Any, Message]) -> None:
+        self._submit(turn)
+
+    def _on_failed(self, error: Exception) -> None:
+        if self._sending_new:
+            self._sending_new = False
+            self.answering_changed.emit(self.is_answering)
+        self.failed.emit(error)
+
+    def _on_created(self, conversation: Conversation, text: str) -> None:
+        self._sending_new = False
+        self._opening += 1
+        self._show(conversation, (), has_earlier=False, go_to=None)
+        self.send(text)
+
+    def _on_reload(self, result: _Opened) -> None:
+        if result.conversation.id == self._id:
+            messages = self._with_running(result.messages)
+            self._show(
+                result.conversation, messages, has_earlier=result.has_earlier, go_to=None
+            )
+
+    def _show(
+        self,
+        conversation: Conversation | None,
+        messages: tuple[Message, ...],
+        *,
+        has_earlier: bool,
+        go_to: int | None,
+    ) -> None:
+        self._conversation = conversation
+        self._messages = list(messages)
+        self.opened.emit(conversation)
+        self.reset.emit(messages, has_earlier, go_to)
+        running = None if conversation is None else self._running.get(conversation.id)
+        if running is not None and running.progress is not None and not running.text:
+            self.prefilled.emit(running.message.id, running.progress)
+        self.answering_changed.emit(self.is_answering)
+        self._tell_usage()
+
+    def _with_running(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
+        """Put in what has arrived of an answer since it was last written to the database."""
+        running = {r.message.id: r for r in self._running.values()}
+        return tuple(running[m.id].current() if m.id in running else m for m in messages)
+
+    def _change_settings(self, prompt: str, sampling: SamplingParameters) -> None:
+        if self._conversation is None:
+            self._draft_settings = (prompt, sampling)
+            return
+        self._conversation = replace(
+            self._conversation, system_prompt=prompt, sampling=sampling
+        )
+        self._submit(self._save_settings(self._conversation.id, prompt, sampling))
+
+    # -- what a turn tells ------------------------------------------------------------------
+
+    def _on_events(self, events: tuple[object, ...]) -> None:
+        deltas: dict[tuple[int, str], list[str]] = {}
+        for event in events:
+            if isinstance(event, TurnDelta):
+                self._take_delta(event, deltas)
+                continue
+            if isinstance(event, TurnStarted | TurnPrefill | TurnEnded):
+                self._flush(deltas)
+            if isinstance(event, TurnStarted):
+                self._on_started(event)
+            elif isinstance(event, TurnPrefill):
+                self._on_prefill(event)
+            elif isinstance(event, TurnEnded):
+                self._on_ended(event)
+        self._flush(deltas)
+
+    def _take_delta(self, event: TurnDelta, deltas: dict[tuple[int, str], list[str]]) -> None:
+        running = self._running.get(event.conversation_id)
+        if running is None:
+            return
+        parts = running.text if event.kind == "text" else running.reasoning
+        parts.append(event.text)
+        if event.conversation_id == self._id:
+            deltas.setdefault((event.message_id, event.kind), []).append(event.text)
+
+    def _flush(self, deltas: dict[tuple[int, str], list[str]]) -> None:
+        """Pass on the pieces of a batch as one: a thousand signals a second would be felt."""
+        for (message_id, kind), parts in deltas.items():
+            self.fed.emit(message_id, kind, "".join(parts))
+        deltas.clear()
+
+    def _on_started(self, event: TurnStarted) -> None:
+        self._running[event.conversation_id] = _Running(event.answer)
+        self.list_stale.emit()
+        if event.conversation_id != self._id:
+            return
+        first = event.user_message or event.answer
+        self._cut_after(first.parent_id)
+        if event.user_message is not None:
+            self._add(event.user_message)
+        self._add(event.answer)
+        self.answering_changed.emit(True)
+
+    def _on_prefill(self, event: TurnPrefill) -> None:
+        running = self._running.get(event.conversation_id)
+        if running is not None:
+            running.progress = event.progress
+        if event.conversation_id == self._id:
+            self.prefilled.emit(event.message_id, event.progress)
+
+    def _on_ended(self, event: TurnEnded) -> None:
+        self._running.pop(event.conversation_id, None)
+        self.list_stale.emit()
+        if event.conversation_id != self._id:
+            return
+        self._messages = [event.message if m.id == event.message.id else m for m in self._messages]
+        self.changed.emit(event.message)
+        self.answering_changed.emit(self.is_answering)
+        self._tell_usage()
+
+    def _cut_after(self, message_id: int | None) -> None:
+        ids = [message.id for message in self._messages]
+        keep = ids.index(message_id) + 1 if message_id in ids else 0
+        if keep < len(self._messages):
+            del self._messages[keep:]
+            self.cut.emit(message_id)
+
+    def _add(self, message: Message) -> None:
+        self._messages.append(message)
+        self.added.emit(message)
+
+    # -- the context ------------------------------------------------------------------------
+
+    def _tell_usage(self) -> None:
+        used, exact = usage(self._messages, self.system_prompt)
+        self.usage_changed.emit(used, exact)
+
+
+def usage(messages: Sequence[Message], system_prompt: str) -> tuple[int, bool]:
+    """Tokens of a conversation, and whether the engine counted all of them.
+
+    The engine's count of the last answer covers all before it; what came after is estimated.
+    """
+    later = 0
+    for message in reversed(messages):
+        if message.stats is not None and message.stats.prompt_tokens > 0:
+            counted = message.stats.prompt_tokens + message.stats.completion_tokens
+            return counted + later, later == 0
+        later += estimate_tokens(len(message.content))
+    return later + estimate_tokens(len(system_prompt)), later == 0 and not system_prompt
+
+
+def estimate_tokens(characters: int) -> int:
+    """Guess how many tokens so many characters are."""
+    return -(-characters // CHARACTERS_PER_TOKEN)

@@ -1,0 +1,55 @@
+"""A card of the Settings page: a title and rows of a name, a hint and a control."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+if TYPE_CHECKING:
+    from m1desk.ui.theme import Theme
+
+
+class SettingsCard(QFrame):
+    """Grows by `add_row` and `add_widget`."""
+
+    def __init__(self, theme: Theme, title: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._metrics = theme.metrics
+        self.setProperty("card", True)
+        self.setAccessibleName(title)
+        heading = QLabel(title)
+        heading.setProperty("tone", "title")
+        self._column = QVBoxLayout(self)
+        metrics = theme.metrics
+        self._column.setContentsMargins(
+            metrics.space_l, metrics.space_l, metrics.space_l, metrics.space_l
+        )
+        self._column.setSpacing(metrics.space_m)
+        self._column.addWidget(heading)
+
+    def add_row(self, name: str, hint: str, control: QWidget) -> None:
+        """Add a row; the control takes the name for screen readers unless it has one."""
+        if not control.accessibleName():
+            control.setAccessibleName(name)
+        control.setAccessibleDescription(hint)
+        texts = QVBoxLayout()
+        texts.setSpacing(2)
+        label = QLabel(name)
+        label.setBuddy(control)
+        texts.addWidget(label)
+        if hint:
+            explained = QLabel(hint)
+            explained.setProperty("tone", "caption")
+            explained.setWordWrap(True)
+            texts.addWidget(explained)
+        row = QHBoxLayout()
+        row.setSpacing(self._metrics.space_xl)
+        row.addLayout(texts, 1)
+        row.addWidget(control, alignment=Qt.AlignmentFlag.AlignRight)
+        self._column.addLayout(row)
+
+    def add_widget(self, widget: QWidget) -> None:
+        """Add something that takes the whole width."""
+        self._column.addWidget(widget)
