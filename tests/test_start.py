@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,6 +61,7 @@ def checkout(made: Path) -> Iterator[Path]:
     setup.environment.record("backend", "cpu")
     yield made
     shutil.rmtree(made / "requirements")
+    shutil.rmtree(made / ".cache", ignore_errors=True)
 
 
 # The command line
@@ -227,6 +230,74 @@ def test_without_an_environment_all_is_missing(tmp_path: Path) -> None:
     assert missing == ["venv", "build", "app", "engine"]
 
 
+BACKEND = """
+import os, zipfile
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    name = "tiny_engine-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(os.path.join(folder, name), "w") as wheel:
+        info = "tiny_engine-1.0.dist-info/"
+        wheel.writestr("tiny_engine.py", f"BUILT = {os.environ['CMAKE_ARGS']!r}")
+        metadata = "Metadata-Version: 2.1", "Name: tiny-engine", "Version: 1.0", ""
+        wheel.writestr(info + "METADATA", "\\n".join(metadata))
+        tags = "Wheel-Version: 1.0", "Root-Is-Purelib: true", "Tag: py3-none-any", ""
+        wheel.writestr(info + "WHEEL", "\\n".join(tags))
+        wheel.writestr(info + "RECORD", "")
+    return name
+"""
+
+
+@pytest.fixture
+def tiny_engine(checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout whose engine is built in no time, and knows the arguments it was built with."""
+    files = {
+        "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\n'
+        'backend-path = ["."]\n[project]\nname = "tiny-engine"\nversion = "1.0"\n',
+        "backend.py": BACKEND,
+        "PKG-INFO": "Metadata-Version: 2.1\nName: tiny-engine\nVersion: 1.0\n",
+    }
+    archive = tmp_path / "tiny_engine-1.0.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        for name, text in files.items():
+            (tmp_path / name).write_text(text)
+            tar.add(tmp_path / name, f"tiny_engine-1.0/{name}")
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    lock = checkout / "requirements" / "engine.lock"
+    lock.write_text(f"tiny-engine @ {archive.as_uri()} --hash=sha256:{digest}\n")
+    Environment(checkout / ".venv").record("build", "")  # its pip is Python's own, not the locked
+    monkeypatch.delenv("CMAKE_ARGS", raising=False)
+    return checkout
+
+
+def built_with(checkout: Path) -> str:
+    code = "import tiny_engine; print(tiny_engine.BUILT)"
+    python = Environment(checkout / ".venv").python
+    argv = [python, "-I", "-c", code]
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_the_engine_is_built_for_the_chosen_backend_and_each_build_is_kept(
+    tiny_engine: Path,
+) -> None:
+    for backend, argument in (("cpu", "LLAVA"), ("vulkan", "GGML_VULKAN"), ("cpu", "LLAVA")):
+        setup = Setup(tiny_engine, apt=False, backend=backend)
+        setup.install_engine(setup.wanted(dev=False)["engine"])
+        assert argument in built_with(tiny_engine).rsplit("-D", 1)[-1]
+        assert "engine" not in Setup(tiny_engine, apt=False, backend="").missing(dev=False)
+    assert len(list((tiny_engine / ".cache" / "engine").glob("*/*.whl"))) == 2
+
+
+def test_an_engine_that_does_not_build_says_why_and_what_else_to_try(tiny_engine: Path) -> None:
+    lock = tiny_engine / "requirements" / "engine.lock"
+    lock.write_text(re.sub(r"sha256:\w{6}", "sha256:000000", lock.read_text()))
+    setup = Setup(tiny_engine, apt=False, backend="cuda")
+    with pytest.raises(SetupError, match="did not build for NVIDIA") as caught:
+        setup.install_engine(setup.wanted(dev=False)["engine"])
+    assert "HASHES" in caught.value.what
+    assert "--backend cpu" in caught.value.todo
+    assert setup.environment.installed("engine") == ""
+
+
 # The engine's backend
 
 CUDA = Found(nvcc="/usr/local/cuda/bin/nvcc", nvidia_gpu=True)
@@ -275,6 +346,16 @@ def test_the_window_needs_what_the_linker_does_not_find() -> None:
     missing = debian.missing_for_window(loads=lambda name: not name.startswith("libxcb"))
     packages = {need.package for need in missing} - {debian.FONT.package}
     assert packages == {"libxcb-cursor0", "libxcb-icccm4", "libxcb-keysyms1", "libxcb-shape0"}
+
+
+def test_wayland_needs_no_libraries_of_x11() -> None:
+    def loads(name: str) -> bool:
+        return name != "libxcb-cursor.so.0"
+
+    assert debian.missing_libraries(x11=False, loads=loads) == []
+    assert debian.missing_libraries(x11=True, loads=loads) == [
+        Need("libxcb-cursor.so.0", "libxcb-cursor0")
+    ]
 
 
 def test_the_linker_is_asked() -> None:

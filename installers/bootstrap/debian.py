@@ -36,6 +36,8 @@ QT_LIBRARIES: Final = (
     Need("libfontconfig.so.1", "libfontconfig1"),
     Need("libfreetype.so.6", "libfreetype6"),
     Need("libdbus-1.so.3", "libdbus-1-3"),
+)
+X11_LIBRARIES: Final = (
     Need("libxkbcommon-x11.so.0", "libxkbcommon-x11-0"),
     Need("libxcb-cursor.so.0", "libxcb-cursor0"),
     Need("libxcb-icccm.so.4", "libxcb-icccm4"),
@@ -60,12 +62,23 @@ def can_load(library: str) -> bool:
     return True
 
 
-def missing_for_window(loads: Callable[[str], bool] = can_load) -> list[Need]:
-    """What Qt needs of a Linux system and does not find."""
+def missing_libraries(*, x11: bool, loads: Callable[[str], bool] = can_load) -> list[Need]:
+    """The libraries that Qt needs of a Linux system and does not find.
+
+    Args:
+        x11: count those for a window on an X11 display too; Wayland needs none of them.
+        loads: whether a library can be loaded.
+    """
     if platform.system() != "Linux":
         return []
-    missing = [need for need in QT_LIBRARIES if not loads(need.name)]
-    return missing if _has_font() else [*missing, FONT]
+    needed = [*QT_LIBRARIES, *(X11_LIBRARIES if x11 else ())]
+    return [need for need in needed if not loads(need.name)]
+
+
+def missing_for_window(loads: Callable[[str], bool] = can_load) -> list[Need]:
+    """What a window on any display needs and does not find, a font to write with included."""
+    missing = missing_libraries(x11=True, loads=loads)
+    return missing if platform.system() != "Linux" or _has_font() else [*missing, FONT]
 
 
 def missing_for_setup(*, venv: bool, engine: bool) -> list[Need]:

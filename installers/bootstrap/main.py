@@ -50,7 +50,7 @@ def main_job() -> list[str]:
     """The program's words when the user gave none: the window, or the same job in the terminal."""
     if not has_display(os.environ, platform.system()):
         return ["demo"]
-    if missing := debian.missing_for_window():
+    if missing := debian.missing_libraries(x11=not os.environ.get("WAYLAND_DISPLAY")):
         names = ", ".join(need.name for need in missing)
         sys.stderr.write(f"The window needs {names}. Run: {debian.how_to_get(missing)}\n")
         return ["demo"]

@@ -114,10 +114,11 @@ class Setup:
             if part in missing:
                 with self._console.step(title):
                     self.environment.record(part, "")
-                    self._pip("install", "--requirement", str(self.folders.lock(part)))
+                    lock = str(self.folders.lock(part))
+                    self._pip("install", "--require-hashes", "--requirement", lock)
                     self.environment.record(part, wanted[part])
         if "engine" in missing:
-            self._engine(wanted["engine"])
+            self.install_engine(wanted["engine"])
 
     def _system(self, *, venv: bool, engine: bool) -> None:
         """Get what the system lacks. Without Qt's libraries all but the window works."""
@@ -131,7 +132,7 @@ class Setup:
             needs = [*required, *debian.missing_for_window()]  # so that one command gets it all
             raise SetupError(f"Missing: {names}.", f"Run: {debian.how_to_get(needs)}")
 
-    def _engine(self, key: str) -> None:
+    def install_engine(self, key: str) -> None:
         """Install the engine; build it first if no build like it is kept in .cache."""
         build = self._build()
         kept = self.folders.cache / "engine" / key[:16]
@@ -143,9 +144,7 @@ class Setup:
                 self._build_engine(build, kept)
         with self._console.step("Installing the engine"):
             wheel = next(kept.glob("*.whl"))
-            self._pip(
-                "install", "--no-index", "--no-deps", "--force-reinstall", str(wheel), hashes=False
-            )
+            self._pip("install", "--no-index", "--no-deps", "--force-reinstall", str(wheel))
         self.environment.record("backend", build.backend)
         self.environment.record("engine", key)
 
@@ -158,7 +157,8 @@ class Setup:
         try:
             self._pip(
                 *("wheel", "--verbose", "--no-deps", "--no-build-isolation"),
-                *("--wheel-dir", str(begun), "--requirement", str(self.folders.lock("engine"))),
+                *("--wheel-dir", str(begun)),
+                *("--require-hashes", "--requirement", str(self.folders.lock("engine"))),
                 variables=variables,
             )
         except ProgramError as error:
@@ -183,19 +183,18 @@ class Setup:
         lock = self.folders.lock("engine")
         return fingerprint([lock], build.cmake_args, platform.system(), backends.cpu_key())
 
-    def _pip(
-        self, *words: str, hashes: bool = True, variables: dict[str, str] | None = None
-    ) -> None:
+    def _pip(self, verb: str, *words: str, variables: dict[str, str] | None = None) -> None:
         """Run the environment's pip with the user's settings, but its cache in the checkout."""
-        cache = str(self.folders.cache / "pip")
-        flags = ["--disable-pip-version-check", "--no-input", "--cache-dir", cache]
-        # Given a terminal or not, pip 24.1 and later then says how far a download is, in lines.
+        flags = ["--disable-pip-version-check", "--no-input"]
+        # pip 24.1 and later, the locked one, then says in lines how far a download is.
         flags += ["--progress-bar", "raw"] if self.environment.installed("build") else []
-        flags += ["--require-hashes"] if hashes else []
-        verb, *rest = words
-        in_venv = ["--no-user"] if verb == "install" else []
+        if verb == "wheel":
+            # pip's cache of wheels does not tell CMAKE_ARGS apart; ours, in .cache/engine, does.
+            flags.append("--no-cache-dir")
+        else:
+            flags += ["--cache-dir", str(self.folders.cache / "pip"), "--no-user"]
         self._console.run(
-            [str(self.environment.python), "-I", "-m", "pip", verb, *flags, *in_venv, *rest],
+            [str(self.environment.python), "-I", "-m", "pip", verb, *flags, *words],
             pick=PipNews(),
             every=5.0 if verb == "wheel" else 2.0,
             environment={**os.environ, **(variables or {})},

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from m1desk import __version__
@@ -33,18 +32,18 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON (keys: docs/cli.m
 def run_command_line(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit status: 0 well, 1 failed, 2 misused, 130 interrupted."""
     try:
-        status = app(args=list(arguments), prog_name="m1desk", standalone_mode=False)
-    except click.UsageError as error:
-        error.show()
-        return 2
-    except (click.Abort, KeyboardInterrupt):
+        app(args=list(arguments), prog_name="m1desk")
+    except SystemExit as end:
+        # how typer ends: after a command, after --help, and after explaining a misuse
+        return end.code if isinstance(end.code, int) else int(bool(end.code))
+    except KeyboardInterrupt:
         return 130
     except M1DeskError as error:
         for part in (f"Error: {error.what}", error.why, error.todo):
             if part:
                 sys.stderr.write(part + "\n")
         return 1
-    return int(status or 0)
+    return 0
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - click calls it with one value

@@ -144,7 +144,8 @@ def _by_exit(exited: EngineExited, evidence: Evidence, facts: LoadFacts) -> Engi
         return _port_taken(evidence, facts, "")
     if _UNKNOWN_ARCHITECTURE.search(said):
         return _unknown_architecture(evidence, facts, "")
-    return _other(evidence, facts, f"It ended by itself with exit status {exited.code}.")
+    last = f" Its last words: {evidence.log_tail[-1]}" if exited.code and evidence.log_tail else ""
+    return _other(evidence, facts, f"It ended by itself with exit status {exited.code}.{last}")
 
 
 def _out_of_memory(evidence: Evidence, facts: LoadFacts, detail: str) -> EngineFailure:

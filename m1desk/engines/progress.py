@@ -15,13 +15,18 @@ _MEMORY_BYTES: Final = 1024**2
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long nothing at all may happen before an engine counts as stuck (seconds).
+    """How long an engine is waited for (seconds).
 
-    A cold model on a slow disk may take an hour; what is measured is silence, not time.
+    Attributes:
+        silence_seconds: how long nothing at all may happen before a start counts as stuck. A
+            cold model on a slow disk may take an hour: what is measured is silence, not time.
+        sample_seconds: between two looks at it.
+        grace_seconds: between a request to end and SIGKILL.
     """
 
     silence_seconds: float = 120.0
     sample_seconds: float = 1.0
+    grace_seconds: float = 3.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Final
 from m1desk.errors import EngineRefused
 
 _CLIP: Final = 500
+_PAGE_PART: Final = 8192
 _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _TAGS: Final = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 _CONTEXT_CODES: Final = frozenset({"exceed_context_size_error", "context_length_exceeded"})
@@ -123,6 +124,7 @@ def _readable(text: str) -> str:
     """Take the words out of a page that a proxy put in the engine's place."""
     if "<" not in text:
         return text
+    text = text[:_PAGE_PART]  # the patterns below take long on a long page of open tags
     title = _TITLE.search(text)
     words = title.group(1) if title else _TAGS.sub(" ", text)
     return " ".join(html.unescape(words).split())

@@ -27,7 +27,6 @@ class EngineSpec:
         env: the whole environment; kept out of repr, for it holds the key.
         api_key: the bearer key the engine will ask for.
         asked_context_tokens: the context length asked for (tokens).
-        grace_seconds: between a request to end and SIGKILL.
     """
 
     argv: tuple[str, ...]
@@ -37,7 +36,6 @@ class EngineSpec:
     model_name: str
     asked_context_tokens: int
     parallel: int
-    grace_seconds: float = 3.0
 
 
 def module_command(module: str) -> list[str]:

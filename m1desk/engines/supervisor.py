@@ -95,7 +95,7 @@ class Supervisor:
                 runs=self._runs,
                 log=self._log,
                 on_line=self._on_line,
-                grace_seconds=self._spec.grace_seconds,
+                grace_seconds=self._patience.grace_seconds,
             )
         except OSError as error:
             self._fail(not_started(f"The system says: {error}."))

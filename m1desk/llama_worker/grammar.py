@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from m1desk.llama_worker.deadline import OutOfTime, run_limited
 from m1desk.llama_worker.errors import RequestError
-from m1desk.llama_worker.json_schema import clean_schema
+from m1desk.llama_worker.json_schema import schema_grammar
 
 if TYPE_CHECKING:
     from m1desk.llama_worker.requests import GenerationRequest
 
 MAX_GRAMMAR_CHARACTERS = 64 * 1024
 """Longest grammar a caller may give."""
-MAX_MADE_CHARACTERS = 512 * 1024
-"""Longest grammar that a JSON schema may become."""
 MAX_RULES = 2000
 MAX_NESTING = 100
 _MAX_REPEATED_CHARACTERS = 1_000_000
-_SECONDS = 2.0
 _TOO_LARGE = "The grammar is too large: {}."
 
 # What a grammar's text is made of, as far as its size goes: literals, sets, comments, quantifiers.
@@ -41,8 +36,7 @@ def grammar_for(request: GenerationRequest) -> str | None:
         return None
     if constraint.kind == "grammar":
         return _checked(constraint.grammar or "")
-    schema = {"type": "object"} if constraint.kind == "json" else clean_schema(constraint.schema)
-    return _from_schema(schema)
+    return schema_grammar({"type": "object"} if constraint.kind == "json" else constraint.schema)
 
 
 def _checked(grammar: str) -> str:
@@ -72,39 +66,6 @@ def _repetitions(bounds: str) -> int:
     if numbers != sorted(numbers):
         raise _refusal(f"The grammar has the repetition {{{bounds}}}, which is upside down.")
     return numbers[-1] if numbers else 0
-
-
-def _from_schema(schema: dict[str, Any]) -> str:
-    try:
-        grammar = run_limited(lambda: _convert(schema), _SECONDS, source="llama_grammar.py")
-    except OutOfTime:
-        raise RequestError("The JSON schema is too costly to follow.", "json_schema") from None
-    except RequestError:
-        raise
-    except Exception as error:  # noqa: BLE001 - the converter asserts, indexes and recurses
-        raise RequestError(f"The JSON schema is not supported: {error}", "json_schema") from None
-    if len(grammar) > MAX_MADE_CHARACTERS:
-        raise RequestError("The JSON schema is too large.", "json_schema")
-    return grammar
-
-
-def _convert(schema: dict[str, Any]) -> str:
-    # Imported late: it loads the whole engine.
-    from llama_cpp.llama_grammar import SchemaConverter  # noqa: PLC0415
-
-    class Converter(SchemaConverter):  # type: ignore[misc]  # the library is untyped
-        """The library's converter, which forgets to escape a backslash in a literal."""
-
-        def _format_literal(self, literal: str) -> str:
-            text = json.dumps(json.loads(literal), ensure_ascii=False)
-            escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-            return f'"{escaped}"'
-
-    converter = Converter(prop_order={}, allow_fetch=False, dotall=False, raw_pattern=False)
-    resolved = converter.resolve_refs(schema, "request")
-    converter.visit(resolved, "")
-    grammar: str = converter.format_grammar()
-    return grammar
 
 
 def _refusal(message: str) -> RequestError:

@@ -7,8 +7,10 @@ import sys
 from collections import deque
 from typing import Any, Final
 
-_ERROR_LEVEL: Final = 4
+# ggml_log_level of ggml.h
+_DEBUG_LEVEL: Final = 1
 _WARNING_LEVEL: Final = 3
+_ERROR_LEVEL: Final = 4
 _CONTINUATION: Final = 5
 
 
@@ -26,6 +28,8 @@ class NativeLog:
         """Called by the library, from any of its threads."""
         level = self._last_level if level == _CONTINUATION else level
         self._last_level = level
+        if level <= _DEBUG_LEVEL:
+            return
         line = text.decode("utf-8", errors="replace")
         if level in {_WARNING_LEVEL, _ERROR_LEVEL}:
             self._complaints.append(line.strip())

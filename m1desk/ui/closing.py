@@ -65,6 +65,7 @@ class Closing(QObject):
         if self._closing:
             return
         self._closing = True
+        self._window.allow_close()
         if self._box is not None:
             self._box.close()
         self._save()
@@ -116,6 +117,5 @@ class Closing(QObject):
         if not self._finished:
             self._finished = True
             self._limit.stop()
-            self._window.allow_close()
             self._window.close()
             self._finish()

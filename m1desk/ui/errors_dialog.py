@@ -104,16 +104,14 @@ class FatalErrorDialog(QDialog):
             label.setProperty("tone", tone)
             label.setWordWrap(True)
             layout.addWidget(label)
-        buttons = QDialogButtonBox()
-        self.close_button = buttons.addButton(QDialogButtonBox.StandardButton.Close)
-        buttons.rejected.connect(self.reject)
+        self._buttons = QDialogButtonBox()
+        self._buttons.addButton(QDialogButtonBox.StandardButton.Close)
+        self._buttons.rejected.connect(self.reject)
+        self._buttons.accepted.connect(self.accept)
         layout.addStretch(1)
-        layout.addWidget(buttons)
+        layout.addWidget(self._buttons)
         self.setMinimumWidth(480)
 
     def offer(self, label: str) -> None:
         """Add a button that accepts the dialog instead of closing it."""
-        box = self.findChild(QDialogButtonBox)
-        button = QPushButton(label)
-        box.addButton(button, QDialogButtonBox.ButtonRole.AcceptRole)
-        box.accepted.connect(self.accept)
+        self._buttons.addButton(QPushButton(label), QDialogButtonBox.ButtonRole.AcceptRole)

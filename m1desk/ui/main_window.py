@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import QByteArray, QEvent, QTimer, Signal
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtCore import QByteArray, QTimer, Signal
+from PySide6.QtGui import QDropEvent, QGuiApplication
 from PySide6.QtWidgets import (
     QAbstractScrollArea,
     QFrame,
@@ -28,12 +28,11 @@ from m1desk.ui.widgets.status_bar import StatusBar
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from PySide6.QtCore import QObject
+    from PySide6.QtCore import QEvent, QObject
     from PySide6.QtGui import (
         QCloseEvent,
         QDragEnterEvent,
         QDragLeaveEvent,
-        QDropEvent,
         QPaintEvent,
         QResizeEvent,
     )
@@ -193,11 +192,9 @@ class MainWindow(QWidget):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Let model files fall through text fields, which would take them as text."""
-        if event.type() in {QEvent.Type.DragEnter, QEvent.Type.Drop}:
-            data = event.mimeData()  # type: ignore[attr-defined] - by its type, a QDropEvent
-            if dropped_model(data) is not None:
-                event.ignore()
-                return True
+        if isinstance(event, QDropEvent) and dropped_model(event.mimeData()) is not None:
+            event.ignore()
+            return True
         return super().eventFilter(watched, event)
 
     # -- inside ------------------------------------------------------------------------------------

@@ -71,7 +71,7 @@ class FirstWindow(QObject):
             if socket.bytesAvailable() >= _LONGEST_MESSAGE:
                 socket.abort()
             return
-        model = _model_in(socket.readLine().data())
+        model = _model_in(bytes(socket.readLine().data()))
         socket.write(b"ok\n")
         socket.flush()
         if model is not None:

@@ -27,9 +27,14 @@ QFrame[card="true"] { background: $surface; border: 1px solid $border;
 QFrame[panel="true"] { background: $sidebar; border: none; }
 QFrame[bubble="true"] { background: $user_bubble; border: none; border-radius: ${radius_l}px; }
 QFrame[thinking="true"] { border: none; border-left: 2px solid $border; }
-QFrame[composer="true"] { background: $surface; border: 1px solid $border_strong; border-radius: 14px; }
+QFrame[composer="true"] {
+  background: $surface; border: 1px solid $border_strong; border-radius: 14px; }
 QFrame[composer="true"][active="true"] { border: 1px solid $accent; }
-QFrame[found="true"] { background: $mark; border-radius: ${radius_m}px; }
+QFrame[found="true"] { background: $accent_soft; border-radius: ${radius_m}px; }
+QPushButton[example="true"] {
+  background: $surface; border: 1px solid $border; border-radius: ${radius_l}px; }
+QPushButton[example="true"]:hover { background: $hover; border-color: $border_strong; }
+QPushButton[example="true"]:focus { border-color: $accent; }
 QPushButton[floating="true"] { background: $raised; border: 1px solid $border_strong;
   border-radius: 16px; padding: 6px 14px; }
 QFrame[line="true"] { background: $border; border: none; }
@@ -69,6 +74,7 @@ QPushButton[kind="ghost"]:checked, QToolButton[kind="ghost"]:checked { backgroun
   color: $text; }
 QPushButton[kind="ghost"]:disabled, QToolButton[kind="ghost"]:disabled { background: transparent; }
 QToolButton[square="true"] { padding: 5px; }
+QToolButton[flush="true"] { padding: 2px 6px 2px 0; }
 QToolButton[small="true"] { padding: 2px 8px; font-size: ${font_caption}px; }
 QToolButton::menu-indicator, QPushButton::menu-indicator { image: none; width: 0; }
 """

@@ -127,6 +127,7 @@ def test_an_end_without_a_cause_says_how_and_when() -> None:
     assert "while it was running" in failure.what
     assert "exit status 0" in failure.why
     assert failure.log_tail == ("a", "b")
+    assert "SyntaxError: oops" in told(code=1, log=("File x", "SyntaxError: oops")).why
 
 
 def test_a_stuck_engine_is_said_to_have_done_nothing() -> None:

@@ -104,7 +104,7 @@ async def test_the_prefill_of_a_long_prompt_is_told_as_it_goes(
     assert len(set(done)) > 1
     end = events[-1]
     assert isinstance(end, TurnFinished)
-    assert done[-1] == end.prompt_tokens
+    assert done[-1] <= end.prompt_tokens
 
 
 async def test_too_long_a_prompt_is_refused_with_both_numbers_and_the_engine_lives(

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, suppress
 from pathlib import Path
@@ -18,7 +19,7 @@ from m1desk.engines.turn import ChatMessage, ChatRequest
 from m1desk.errors import EngineFailed, EngineUnreachable
 from m1desk.store import Folders
 
-SHORT = Patience(silence_seconds=0.6, sample_seconds=0.05)
+SHORT = Patience(silence_seconds=0.6, sample_seconds=0.05, grace_seconds=0.3)
 HELLO = ChatRequest((ChatMessage("user", "hello"),))
 S = EngineState
 
@@ -107,7 +108,7 @@ async def test_an_engine_goes_from_stopped_to_ready_and_back(bench: Bench) -> No
 async def test_an_engine_that_ignores_requests_to_end_is_ended(
     bench: Bench, behaviour: str
 ) -> None:
-    engine = bench.engine(behaviour)
+    engine = bench.engine(behaviour, SHORT)
     await engine.load(bench.settings())
     await engine.unload()
     assert bench.people.count() == 0
@@ -157,7 +158,7 @@ async def test_a_silent_engine_is_stuck_even_when_it_closed_its_output(bench: Be
 
 
 async def test_a_busy_engine_may_take_longer_than_anybody_waits_for_silence(bench: Bench) -> None:
-    status = await bench.load("busy:2", SHORT)
+    status = await bench.load("busy:1.5", SHORT)
     assert status.is_ready
 
 
@@ -207,6 +208,24 @@ async def test_a_lost_guard_is_noticed_and_nothing_is_left(bench: Bench) -> None
     assert engine.status.failure is not None
     assert engine.status.failure.reason == "guard_lost"
     assert bench.people.wait_for(0, 2.0) == 0
+
+
+def test_an_engine_runs_on_a_loop_beside_the_main_thread(
+    home: Path, tiny_llama: Path, people: Crowd
+) -> None:
+    """As it does in the window, where the main thread is Qt's."""
+    states: list[EngineState] = []
+
+    async def load_and_unload() -> None:
+        engine = Bench(home, tiny_llama, people).engine("ready")
+        states.append((await engine.load(LlamaSettings(tiny_llama))).state)
+        await engine.unload()
+        states.append(engine.status.state)
+
+    thread = threading.Thread(target=lambda: asyncio.run(load_and_unload()))
+    thread.start()
+    thread.join(60)
+    assert states == [S.READY, S.STOPPED]
 
 
 async def test_loading_replaces_what_is_loaded(bench: Bench) -> None:

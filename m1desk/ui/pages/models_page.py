@@ -127,7 +127,7 @@ class ModelsPage(QWidget):
             "model",
             "No models here yet",
             _EMPTY_TEXT,
-            (self._add_button(), self._folder_button()),
+            buttons=(self._add_button(), self._folder_button()),
         )
         self._stack.addWidget(self._empty)
 

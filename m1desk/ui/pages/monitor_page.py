@@ -87,6 +87,11 @@ class MonitorPage(QWidget):
             for name in ("decode", "prefill", "requests", "kv"):
                 self._tiles[name].show_value("–", "no model loaded")
 
+    def show_log(self) -> None:
+        """Scroll to the engine's log."""
+        self.log.refresh()
+        self._area.ensureWidgetVisible(self.log)
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Put the graphs in as many columns as fit."""
         super().resizeEvent(event)
@@ -131,7 +136,7 @@ class MonitorPage(QWidget):
         column.addLayout(self._graph_grid)
         self.log.setMinimumHeight(260)
         column.addWidget(self.log, 1)
-        area = QScrollArea()
+        area = self._area = QScrollArea()
         area.setWidgetResizable(True)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)

@@ -1,4 +1,4 @@
-"""The Settings page: how the app looks, what models and chats begin with, folders, engine, about."""
+"""The Settings page: looks, what models and chats begin with, folders, the engine, about."""
 
 from __future__ import annotations
 
@@ -56,6 +56,7 @@ class SettingsPage(QWidget):
         self,
         theme: Theme,
         settings: SettingsViewModel,
+        *,
         folders: Folders,
         calibration: CalibrationViewModel,
         engine_version: str,

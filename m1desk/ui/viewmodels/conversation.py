@@ -44,9 +44,7 @@ class _Running:
     progress: PrefillProgress | None = None
 
     def current(self) -> Message:
-        return replace(
-            self.message, content="".join(self.text), reasoning="".join(self.reasoning)
-        )
+        return replace(self.message, content="".join(self.text), reasoning="".join(self.reasoning))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +107,7 @@ class ConversationViewModel(QObject):
         self._conversation: Conversation | None = None
         self._messages: list[Message] = []
         self._running: dict[int, _Running] = {}  # by conversation
-        self._sending_new = False
+        self._asked: set[int | None] = set()  # conversations whose turn has yet to begin
         self._opening = 0
         self._draft_settings: tuple[str, SamplingParameters] = ("", SamplingParameters())
         self._default_sampling = SamplingParameters()
@@ -135,12 +133,12 @@ class ConversationViewModel(QObject):
     @property
     def is_answering(self) -> bool:
         """Whether an answer is being written in the open conversation."""
-        return self._sending_new or self._id in self._running
+        return self._id in self._running or self._id in self._asked
 
     @property
     def is_any_answering(self) -> bool:
         """Whether an answer is being written in any conversation."""
-        return self._sending_new or bool(self._running)
+        return bool(self._running or self._asked)
 
     @property
     def system_prompt(self) -> str:
@@ -221,11 +219,13 @@ class ConversationViewModel(QObject):
         if self._source is None or self.is_answering:
             return
         if self._id is None:
-            self._sending_new = True
+            self._asked.add(None)
             self.answering_changed.emit(True)
-            self._submit(self._create(), lambda made: self._on_created(made, text))
+            self._bridge.submit(
+                self._create(), lambda made: self._on_created(made, text), self._on_not_created
+            )
         else:
-            self._run(self._runner.send(self._id, text, self._source))
+            self._run(self._id, self._runner.send(self._id, text, self._source))
 
     def continue_answer(self) -> None:
         """Ask the model to go on where its answer was cut off."""
@@ -233,13 +233,13 @@ class ConversationViewModel(QObject):
 
     def regenerate(self, message_id: int) -> None:
         """Answer again, as an alternative to the answer there is."""
-        if self._source is not None:
-            self._run(self._runner.regenerate(message_id, self._source))
+        if self._source is not None and self._id is not None:
+            self._run(self._id, self._runner.regenerate(message_id, self._source))
 
     def edit(self, message_id: int, text: str) -> None:
         """Ask something else in place of a message, on a branch of its own."""
-        if self._source is not None:
-            self._run(self._runner.edit(message_id, text, self._source))
+        if self._source is not None and self._id is not None:
+            self._run(self._id, self._runner.edit(message_id, text, self._source))
 
     def stop(self) -> None:
         """End the answer being written in the open conversation; what arrived is kept."""
@@ -265,6 +265,14 @@ class ConversationViewModel(QObject):
         """Set how answers are sampled, from the next one on."""
         if sampling != self.sampling:
             self._change_settings(self.system_prompt, sampling)
+
+    def on_list_changed(self, conversations: tuple[Conversation, ...]) -> None:
+        """Take the open conversation's new title, model and date."""
+        for listed in conversations:
+            if self._conversation is not None and listed.id == self._conversation.id:
+                self._conversation = replace(
+                    listed, system_prompt=self.system_prompt, sampling=self.sampling
+                )
 
     def on_deleted(self, conversation_id: int) -> None:
         """Leave a conversation that is gone."""
@@ -318,19 +326,31 @@ class ConversationViewModel(QObject):
     def _submit(
         self, work: Coroutine[Any, Any, Any], on_done: Callable[[Any], None] | None = None
     ) -> None:
-        self._bridge.submit(work, on_done, self._on_failed)
+        self._bridge.submit(work, on_done, self.failed.emit)
 
-    def _run(self, turn: Coroutine[Any, Any, Message]) -> None:
-        self._submit(turn)
+    def _run(self, conversation_id: int, turn: Coroutine[Any, Any, Message]) -> None:
+        """Start a turn; it counts as being answered from now on, whatever becomes of it."""
 
-    def _on_failed(self, error: Exception) -> None:
-        if self._sending_new:
-            self._sending_new = False
+        def on_over(_: Message) -> None:
+            self._asked.discard(conversation_id)
             self.answering_changed.emit(self.is_answering)
+
+        def on_error(error: Exception) -> None:
+            self._asked.discard(conversation_id)
+            self.answering_changed.emit(self.is_answering)
+            self.failed.emit(error)
+
+        self._asked.add(conversation_id)
+        self.answering_changed.emit(self.is_answering)
+        self._bridge.submit(turn, on_over, on_error)
+
+    def _on_not_created(self, error: Exception) -> None:
+        self._asked.discard(None)
+        self.answering_changed.emit(self.is_answering)
         self.failed.emit(error)
 
     def _on_created(self, conversation: Conversation, text: str) -> None:
-        self._sending_new = False
+        self._asked.discard(None)
         self._opening += 1
         self._show(conversation, (), has_earlier=False, go_to=None)
         self.send(text)
@@ -338,9 +358,7 @@ class ConversationViewModel(QObject):
     def _on_reload(self, result: _Opened) -> None:
         if result.conversation.id == self._id:
             messages = self._with_running(result.messages)
-            self._show(
-                result.conversation, messages, has_earlier=result.has_earlier, go_to=None
-            )
+            self._show(result.conversation, messages, has_earlier=result.has_earlier, go_to=None)
 
     def _show(
         self,
@@ -369,9 +387,7 @@ class ConversationViewModel(QObject):
         if self._conversation is None:
             self._draft_settings = (prompt, sampling)
             return
-        self._conversation = replace(
-            self._conversation, system_prompt=prompt, sampling=sampling
-        )
+        self._conversation = replace(self._conversation, system_prompt=prompt, sampling=sampling)
         self._submit(self._save_settings(self._conversation.id, prompt, sampling))
 
     # -- what a turn tells ------------------------------------------------------------------
@@ -428,6 +444,7 @@ class ConversationViewModel(QObject):
 
     def _on_ended(self, event: TurnEnded) -> None:
         self._running.pop(event.conversation_id, None)
+        self._asked.discard(event.conversation_id)
         self.list_stale.emit()
         if event.conversation_id != self._id:
             return

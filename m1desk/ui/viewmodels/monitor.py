@@ -79,13 +79,11 @@ class MonitorViewModel(QObject):
     def __init__(
         self,
         bridge: Bridge,
-        sampler: MachineSampler,
         rates: Callable[[], Awaitable[EngineRates | None]],
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._bridge = bridge
-        self._sampler = sampler
         self._rates = rates
         self._work: Submission | None = None
         self._histories: dict[str, History] = {}
@@ -101,10 +99,10 @@ class MonitorViewModel(QObject):
         """The history of a figure: "prefill", "decode", "cpu", "ram", "vram:ID", "load:ID" ..."""
         return self._histories.setdefault(figure, History())
 
-    def start(self) -> None:
+    def start(self, sampler: MachineSampler) -> None:
         """Sample once a second from now on."""
-        if self._work is None:
-            self._work = self._bridge.submit(self._watch())
+        self.stop()
+        self._work = self._bridge.submit(self._watch(sampler))
 
     def stop(self) -> None:
         """Sample no more."""
@@ -112,11 +110,11 @@ class MonitorViewModel(QObject):
             self._work.cancel()
             self._work = None
 
-    async def _watch(self) -> None:
+    async def _watch(self, sampler: MachineSampler) -> None:
         clock = asyncio.get_running_loop().time
         due = clock()
         while True:
-            machine = await asyncio.to_thread(self._sampler.sample)
+            machine = await asyncio.to_thread(sampler.sample)
             self._bridge.post(MonitorSample(machine, await self._ask_engine()))
             due = max(due + _PERIOD_SECONDS, clock())
             await asyncio.sleep(due - clock())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
 
@@ -39,9 +39,9 @@ class SettingsViewModel(QObject):
         """The settings now."""
         return self._settings
 
-    def change(self, **fields: object) -> None:
+    def change(self, **fields: Any) -> None:  # noqa: ANN401 - replace() knows the names and types
         """Set fields of AppSettings by name and save them; TypeError for an unknown name."""
-        changed = replace(self._settings, **fields)  # type: ignore[arg-type] - checked by name only
+        changed = replace(self._settings, **fields)
         if changed == self._settings:
             return
         self._settings = changed

@@ -42,7 +42,7 @@ class CalibrationCard(SettingsCard):
         self._grid.setHorizontalSpacing(theme.metrics.space_xl)
         self._grid.setVerticalSpacing(theme.metrics.space_xs)
         self._grid.setColumnStretch(1, 1)
-        table = QWidget()
+        table = self._table = QWidget()
         table.setLayout(self._grid)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._note = QLabel()
@@ -68,7 +68,7 @@ class CalibrationCard(SettingsCard):
     @property
     def texts(self) -> tuple[str, ...]:
         """What the table says, row by row."""
-        labels = self._grid.parentWidget().findChildren(QLabel)
+        labels = self._table.findChildren(QLabel)
         return tuple(label.text() for label in labels)
 
     def _explanation(self) -> QLabel:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QSize, Qt, Signal
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPlainTextEdit, QVBoxLayout, QWidget
 
 from m1desk.ui.theme import set_look, text_font
@@ -13,7 +14,7 @@ from m1desk.ui.widgets.context_gauge import ContextGauge
 
 if TYPE_CHECKING:
     from PySide6.QtCore import QMimeData
-    from PySide6.QtGui import QFocusEvent, QKeyEvent
+    from PySide6.QtGui import QFocusEvent
 
     from m1desk.ui.theme import Theme
 
@@ -103,7 +104,8 @@ class Composer(QFrame):
         self._refresh()
 
     def _refresh(self) -> None:
-        self._hint.setText("" if self._answering else self._reason)
+        # An empty field shows the reason itself.
+        self._hint.setText(self._reason if self.text and not self._answering else "")
         self.field.setPlaceholderText(self._reason or _PLACEHOLDER)
         if self._answering:
             self._button.set_icon("stop")
@@ -165,6 +167,14 @@ class _Field(QPlainTextEdit):
 
     def minimumSizeHint(self) -> QSize:
         return QSize(80, self.fontMetrics().lineSpacing() + 8)
+
+    def event(self, event: QEvent) -> bool:
+        """Keep Esc from the window's shortcut, which means the same here."""
+        is_override = event.type() == QEvent.Type.ShortcutOverride
+        if is_override and isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape:
+            event.accept()
+            return True
+        return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         shift = event.modifiers() & Qt.KeyboardModifier.ShiftModifier

@@ -93,12 +93,15 @@ class ContextGauge(QWidget):
         return "\n".join(lines)
 
     def sizeHint(self) -> QSize:
+        """Ask for the ring and the text."""
         return QSize(self.fontMetrics().horizontalAdvance(self.text) + _RING + 12, 24)
 
     def minimumSizeHint(self) -> QSize:
+        """Ask for no less: half a number misleads."""
         return self.sizeHint()
 
     def paintEvent(self, _event: QPaintEvent) -> None:
+        """Draw the ring and the text."""
         colours = self._theme.palette
         tints = {"normal": colours.accent, "warning": colours.warning, "danger": colours.danger}
         painter = QPainter(self)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from PySide6.QtCore import (
     QAbstractListModel,
     QModelIndex,
     QPersistentModelIndex,
     QPoint,
-    QRect,
     QSize,
     Qt,
     Signal,
@@ -116,7 +115,7 @@ class ConversationRows(QListView):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self._rows.renamed.connect(self.renamed)
-        self.clicked.connect(lambda index: self._open(index))
+        self.clicked.connect(self._open)
         theme.changed.connect(self.viewport().update)
 
     @property
@@ -143,11 +142,12 @@ class ConversationRows(QListView):
         """Open the field in which the title is changed."""
         ids = [row.id for row in self._rows.rows]
         if conversation_id in ids:
-            index = self._rows.index(ids.index(cast("int", conversation_id)))
+            index = self._rows.index(ids.index(conversation_id))
             self.setCurrentIndex(index)
             self.edit(index)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Open with Enter, ask to delete with Delete."""
         index = self.currentIndex()
         if index.isValid() and event.key() in {Qt.Key.Key_Return, Qt.Key.Key_Enter}:
             self._open(index)
@@ -157,6 +157,7 @@ class ConversationRows(QListView):
             super().keyPressEvent(event)
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """Ask for the menu of the row under the mouse."""
         index = self.indexAt(event.pos())
         if index.isValid():
             self.menu_wished.emit(self._rows.rows[index.row()].id, event.globalPos())
@@ -175,8 +176,8 @@ class _Delegate(QStyledItemDelegate):
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         colours, metrics = self._theme.palette, self._theme.metrics
-        box = cast("QRect", option.rect).adjusted(0, 1, 0, -1)  # type: ignore[attr-defined]
-        state = option.state  # type: ignore[attr-defined]
+        box = option.rect.adjusted(0, 1, 0, -1)
+        state = option.state
         selected = bool(state & QStyle.StateFlag.State_Selected)
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -184,7 +185,7 @@ class _Delegate(QStyledItemDelegate):
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(QColor(colours.accent_soft if selected else colours.hover))
             painter.drawRoundedRect(box, metrics.radius_s, metrics.radius_s)
-        font = QFont(option.font)  # type: ignore[attr-defined]
+        font = QFont(option.font)
         font.setPixelSize(metrics.font_caption)
         painter.setFont(font)
         date = str(index.data(_DATE_ROLE))
@@ -216,4 +217,4 @@ class _Delegate(QStyledItemDelegate):
     def updateEditorGeometry(
         self, editor: QWidget, option: QStyleOptionViewItem, _index: Index
     ) -> None:
-        editor.setGeometry(option.rect)  # type: ignore[attr-defined]
+        editor.setGeometry(option.rect)

@@ -226,7 +226,7 @@ class ConversationView(QScrollArea):
         widget.wished.connect(lambda wish: self.wished.emit(message_id, wish))
         widget.edited.connect(lambda text: self.edited.emit(message_id, text))
         widget.link_clicked.connect(self.link_clicked)
-        self._layout.insertWidget(index + 1, widget)  # after the stretch
+        self._layout.insertWidget(index, widget)
         return widget
 
     def _realise_before(self, count: int) -> None:
@@ -332,6 +332,7 @@ class ConversationView(QScrollArea):
     # -- Qt and the theme -------------------------------------------------------------------
 
     def resizeEvent(self, event: QResizeEvent) -> None:
+        """Keep the column readable and in the middle."""
         super().resizeEvent(event)
         metrics = self._theme.metrics
         side = max(metrics.space_xl, (self.viewport().width() - metrics.text_column) // 2)

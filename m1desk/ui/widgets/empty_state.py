@@ -22,6 +22,7 @@ class EmptyState(QWidget):
         icon: str,
         title: str,
         text: str,
+        *,
         buttons: tuple[QPushButton, ...] = (),
         parent: QWidget | None = None,
     ) -> None:

@@ -108,7 +108,7 @@ class GraphPanel(QFrame):
         head.addWidget(self._heading)
         head.addStretch(1)
         head.addWidget(self._legend)
-        layout = QVBoxLayout(self)
+        layout = self._column = QVBoxLayout(self)
         layout.setContentsMargins(
             metrics.space_l, metrics.space_m, metrics.space_l, metrics.space_s
         )
@@ -130,7 +130,7 @@ class GraphPanel(QFrame):
         for axis in ("bottom", "left"):
             plot.getAxis(axis).setStyle(tickLength=0)
         self._plot = plot
-        self.layout().addWidget(plot)
+        self._column.addWidget(plot)
         self._make_lines()
         self._on_theme_changed()
 

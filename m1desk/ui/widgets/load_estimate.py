@@ -28,8 +28,10 @@ _WORDS: Final[dict[Verdict, tuple[str, str]]] = {
     "fits": ("Fits in what is free now.", "success"),
     "tight": ("Just fits: other programs may become slow.", "warning"),
     "too_big": (
-        "Needs more than is free now. Loading may fail, or make the computer very slow. A shorter "
-        "context or a smaller quantization needs less.",
+        (
+            "Needs more than is free now. Loading may fail, or make the computer very slow. "
+            "A shorter context or a smaller quantization needs less."
+        ),
         "danger",
     ),
     "unknown": ("", "muted"),

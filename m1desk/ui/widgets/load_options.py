@@ -9,7 +9,6 @@ from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QComboBox,
     QFormLayout,
-    QLabel,
     QSpinBox,
     QToolButton,
     QVBoxLayout,

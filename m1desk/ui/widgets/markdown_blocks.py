@@ -23,7 +23,7 @@ Align = Literal["left", "center", "right"]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A run of text in one style; "\\n" in `text` is a line break inside the block."""
+    """A run of text in one style; a line break in it stays inside the block."""
 
     text: str
     bold: bool = False
@@ -131,7 +131,8 @@ class _Flattener:
         token = self._tokens[index]
         if token.type in {"fence", "code_block"}:
             words = token.info.split(maxsplit=1)
-            return Code(token.content.removesuffix("\n"), words[0] if words else "", self._take_place())
+            text = token.content.removesuffix("\n")
+            return Code(text, words[0] if words else "", self._take_place())
         if token.type == "hr":
             return Rule(self._take_place())
         if token.type == "heading_open":
@@ -210,8 +211,7 @@ def spans_of(tokens: Sequence[Token]) -> tuple[Span, ...]:
     style = Span("")
     for token in tokens:
         if token.type in _TOGGLES:
-            field, value = _TOGGLES[token.type]
-            style = replace(style, **{field: value})
+            style = _toggled(style, token)
         elif token.type == "link_open":
             style = replace(style, href=_safe(str(token.attrGet("href") or "")))
         elif token.type == "link_close":
@@ -223,14 +223,14 @@ def spans_of(tokens: Sequence[Token]) -> tuple[Span, ...]:
     return tuple(spans)
 
 
-_TOGGLES: Final[dict[str, tuple[str, bool]]] = {
-    "strong_open": ("bold", True),
-    "strong_close": ("bold", False),
-    "em_open": ("italic", True),
-    "em_close": ("italic", False),
-    "s_open": ("strike", True),
-    "s_close": ("strike", False),
-}
+_TOGGLES: Final = {"strong_open", "strong_close", "em_open", "em_close", "s_open", "s_close"}
+
+
+def _toggled(style: Span, token: Token) -> Span:
+    on = token.nesting > 0
+    if token.tag == "strong":
+        return replace(style, bold=on)
+    return replace(style, italic=on) if token.tag == "em" else replace(style, strike=on)
 
 
 def _leaf(token: Token, style: Span) -> Span:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -54,16 +55,33 @@ _SYNTAX_DARK: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What sets one run of text apart from another."""
+
+    bold: bool
+    italic: bool
+    strike: bool
+    code: bool
+    link: bool
+    heading: int
+
+
 class MarkdownStyle:
     """The formats of one palette at one text size; shared by all messages, never changed."""
 
     def __init__(self, palette: Palette, metrics: Metrics) -> None:
         self.palette = palette
         self.metrics = metrics
-        self._char: dict[tuple[bool, bool, bool, bool, bool, int], QTextCharFormat] = {}
+        self._char: dict[_Look, QTextCharFormat] = {}
         self._body = text_font(metrics.font_body)
         self._code = code_font(metrics.font_small)
-        self._bubble = QColor(palette.code_background)
+
+    def quieter(self) -> MarkdownStyle:
+        """Return the same look, smaller and paler, for what is not the answer itself."""
+        palette = replace(self.palette, text=self.palette.text_muted)
+        metrics = replace(self.metrics, font_body=self.metrics.font_small)
+        return MarkdownStyle(palette, metrics)
 
     def default_font(self) -> QFont:
         """Return the font of running text."""
@@ -91,9 +109,9 @@ class MarkdownStyle:
     def char(self, span: Span, *, heading: int = 0, strong: bool = False) -> QTextCharFormat:
         """Return the format of a span; a link carries its address besides."""
         bold = span.bold or strong or heading > 0
-        key = (bold, span.italic, span.strike, span.code, bool(span.href), heading)
+        key = _Look(bold, span.italic, span.strike, span.code, bool(span.href), heading)
         if key not in self._char:
-            self._char[key] = self._make_char(*key)
+            self._char[key] = self._make_char(key)
         form = self._char[key]
         if span.href:
             form = QTextCharFormat(form)
@@ -102,21 +120,19 @@ class MarkdownStyle:
             form.setToolTip(span.href)
         return form
 
-    def _make_char(
-        self, bold: bool, italic: bool, strike: bool, code: bool, link: bool, heading: int
-    ) -> QTextCharFormat:
+    def _make_char(self, look: _Look) -> QTextCharFormat:
         form = QTextCharFormat()
-        font = QFont(self._code if code else self._body)
-        scale = _HEADING_SCALE.get(heading, 1.0)
-        size = self.metrics.font_small if code and not heading else self.metrics.font_body
+        font = QFont(self._code if look.code else self._body)
+        scale = _HEADING_SCALE.get(look.heading, 1.0)
+        size = self.metrics.font_small if look.code and not look.heading else self.metrics.font_body
         font.setPixelSize(round(size * scale))
-        font.setWeight(QFont.Weight.DemiBold if bold else QFont.Weight.Normal)
-        font.setItalic(italic)
+        font.setWeight(QFont.Weight.DemiBold if look.bold else QFont.Weight.Normal)
+        font.setItalic(look.italic)
         form.setFont(font)
-        form.setForeground(QColor(self.palette.accent if link else self.palette.text))
-        form.setFontStrikeOut(strike)
-        form.setFontUnderline(link)
-        if code:
+        form.setForeground(QColor(self.palette.accent if look.link else self.palette.text))
+        form.setFontStrikeOut(look.strike)
+        form.setFontUnderline(look.link)
+        if look.code:
             form.setBackground(QBrush(QColor(self.palette.hover)))
         return form
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import QMimeData, QRectF, QSize, Qt, QTimer, QUrl, Signal
+from PySide6.QtCore import QMimeData, QPointF, QRectF, QSize, Qt, QTimer, QUrl, Signal
 from PySide6.QtGui import QColor, QGuiApplication, QPainter, QPen
 from PySide6.QtWidgets import QFrame, QSizePolicy, QTextBrowser, QToolButton, QWidget
 
@@ -85,7 +85,7 @@ class MarkdownView(QTextBrowser):
     # -- what is shown ----------------------------------------------------------------------
 
     @property
-    def source(self) -> str:
+    def markdown(self) -> str:
         """The text as it was given."""
         return "".join(self._source)
 
@@ -126,7 +126,7 @@ class MarkdownView(QTextBrowser):
 
     def set_look(self, style: MarkdownStyle) -> None:
         """Show the same text in another palette or size."""
-        finishing, plain, text = self._finishing, self._plain, self.source
+        finishing, plain, text = self._finishing, self._plain, self.markdown
         self._look = style
         self.restart()
         self._plain = plain
@@ -196,9 +196,11 @@ class MarkdownView(QTextBrowser):
     # -- size -------------------------------------------------------------------------------
 
     def sizeHint(self) -> QSize:
+        """Ask for the height of the text."""
         return QSize(400, self._wanted_height())
 
     def minimumSizeHint(self) -> QSize:
+        """Ask for the height of the text."""
         return QSize(80, self._wanted_height())
 
     def _wanted_height(self) -> int:
@@ -212,6 +214,7 @@ class MarkdownView(QTextBrowser):
             self.grew.emit()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
+        """Take the height that the text has at the new width."""
         super().resizeEvent(event)
         if event.size().width() != event.oldSize().width():
             self._fit()
@@ -220,6 +223,7 @@ class MarkdownView(QTextBrowser):
     # -- painting ---------------------------------------------------------------------------
 
     def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint the grounds of code and the bars of quotes, then the text."""
         painter = QPainter(self.viewport())
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         clip = QRectF(event.rect())
@@ -264,7 +268,7 @@ class MarkdownView(QTextBrowser):
     def _paint_header(self, painter: QPainter, region: Region, box: QRectF) -> None:
         colours, metrics = self._look.palette, self._look.metrics
         line = box.top() + CODE_HEADER - 0.5
-        painter.drawLine(box.left() + 1, line, box.right() - 1, line)
+        painter.drawLine(QPointF(box.left() + 1, line), QPointF(box.right() - 1, line))
         font = self._look.default_font()
         font.setPixelSize(metrics.font_caption)
         painter.setFont(font)
@@ -297,13 +301,15 @@ class MarkdownView(QTextBrowser):
         return None
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        event.ignore()  # the conversation scrolls, not the message
+        """Leave the wheel to the conversation."""
+        event.ignore()
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """Offer to copy a selection; without one the message has its own menu."""
         if self.textCursor().hasSelection():
             super().contextMenuEvent(event)
         else:
-            event.ignore()  # the message has a menu of its own
+            event.ignore()
 
     def createMimeDataFromSelection(self) -> QMimeData:
         """Copy text alone: our colours have no business in someone's letter."""

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
-
-if TYPE_CHECKING:
-    from PySide6.QtGui import QKeyEvent
 
 
 class MessageEditor(QWidget):
@@ -57,6 +53,14 @@ class MessageEditor(QWidget):
 class _Field(QPlainTextEdit):
     sent = Signal()
     cancelled = Signal()
+
+    def event(self, event: QEvent) -> bool:
+        """Keep Esc from the window, where it would stop an answer."""
+        is_override = event.type() == QEvent.Type.ShortcutOverride
+        if is_override and isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape:
+            event.accept()
+            return True
+        return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         shift = event.modifiers() & Qt.KeyboardModifier.ShiftModifier

@@ -44,7 +44,7 @@ class ThinkingSection(QWidget):
     ) -> None:
         super().__init__()
         self._theme = theme
-        self._look = style
+        self._look = style.quieter()
         self._highlighter = highlighter
         self._text: list[str] = []
         self._view: MarkdownView | None = None
@@ -52,6 +52,7 @@ class ThinkingSection(QWidget):
         self._began = time.monotonic() if running else None
         self._seconds: float | None = None
         self._touched = False
+        self._open = False
         self._title = self._make_title()
         self._body = QFrame()
         self._body.setProperty("thinking", True)
@@ -73,7 +74,7 @@ class ThinkingSection(QWidget):
         title = QToolButton()
         title.setProperty("kind", "ghost")
         title.setProperty("small", True)
-        title.setCheckable(True)
+        title.setProperty("flush", True)
         title.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         title.setIconSize(QSize(14, 14))
         title.setAccessibleName("Show the model's thinking")
@@ -83,7 +84,7 @@ class ThinkingSection(QWidget):
     @property
     def is_open(self) -> bool:
         """Whether the text is shown."""
-        return self._title.isChecked()
+        return self._open
 
     @property
     def title(self) -> str:
@@ -115,17 +116,17 @@ class ThinkingSection(QWidget):
 
     def set_look(self, style: MarkdownStyle) -> None:
         """Take on another palette."""
-        self._look = style
+        self._look = style.quieter()
         if self._view is not None:
-            self._view.set_look(style)
+            self._view.set_look(self._look)
         self._show_title()
 
-    def _on_clicked(self, checked: bool) -> None:  # noqa: FBT001 - Qt's signal
+    def _on_clicked(self) -> None:
         self._touched = True
-        self._set_open(checked)
+        self._set_open(not self._open)
 
     def _set_open(self, open_: bool) -> None:  # noqa: FBT001 - a private switch
-        self._title.setChecked(open_)
+        self._open = open_
         if open_ and self._view is None:
             self._make_view()
         self._body.setVisible(open_)

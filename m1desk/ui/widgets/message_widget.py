@@ -63,7 +63,7 @@ class MessageWidget(QFrame):
         self.view.link_clicked.connect(self.link_clicked)
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
-        self._layout.setSpacing(6)
+        self._layout.setSpacing(2 if self.is_users else 6)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._bubble = self._make_bubble() if self.is_users else None
         if not self.is_users:
@@ -113,7 +113,7 @@ class MessageWidget(QFrame):
             return
         self._drop_prefill()
         self._show_thinking(message)
-        if was_streaming and self.view.source == message.content:
+        if was_streaming and self.view.markdown == message.content:
             self.view.finish()
         else:
             self._show_text(message.content)
@@ -131,10 +131,8 @@ class MessageWidget(QFrame):
     def append_reasoning(self, text: str) -> None:
         """Take more of the thinking."""
         self._drop_prefill()
-        if self._thinking is None:
-            self._add_thinking(running=True)
-        if self._thinking is not None:
-            self._thinking.append(text)
+        thinking = self._thinking or self._add_thinking(running=True)
+        thinking.append(text)
 
     def show_prefill(self, progress: PrefillProgress) -> None:
         """Show how far the prompt is read."""
@@ -178,7 +176,7 @@ class MessageWidget(QFrame):
         bubble = QFrame()
         bubble.setProperty("bubble", True)
         inner = QVBoxLayout(bubble)
-        inner.setContentsMargins(_BUBBLE_PADDING, 10, _BUBBLE_PADDING, 10)
+        inner.setContentsMargins(_BUBBLE_PADDING, 9, _BUBBLE_PADDING, 5)
         inner.addWidget(self.view)
         row = QHBoxLayout()
         row.setContentsMargins(0, 0, 0, 0)
@@ -221,16 +219,14 @@ class MessageWidget(QFrame):
         if self._thinking is not None:
             self._thinking.finish()
         elif message.reasoning:
-            self._add_thinking(running=False)
-            if self._thinking is not None:
-                self._thinking.append(message.reasoning)
+            self._add_thinking(running=False).append(message.reasoning)
 
-    def _add_thinking(self, *, running: bool) -> None:
-        self._thinking = ThinkingSection(
-            self._theme, self._look, self._highlighter, running=running
-        )
-        self._thinking.link_clicked.connect(self.link_clicked)
-        self._layout.insertWidget(1, self._thinking)
+    def _add_thinking(self, *, running: bool) -> ThinkingSection:
+        section = ThinkingSection(self._theme, self._look, self._highlighter, running=running)
+        section.link_clicked.connect(self.link_clicked)
+        self._layout.insertWidget(1, section)
+        self._thinking = section
+        return section
 
     def _show_error(self, message: Message) -> None:
         if self._error is not None:
@@ -302,11 +298,13 @@ class MessageWidget(QFrame):
     # -- Qt ---------------------------------------------------------------------------------
 
     def enterEvent(self, event: QEnterEvent) -> None:
+        """Show the buttons."""
         super().enterEvent(event)
         if self._footer is not None:
             self._footer.show_actions(True)
 
     def leaveEvent(self, event: QEvent) -> None:
+        """Hide the buttons, unless they are being used."""
         super().leaveEvent(event)
         if self._footer is not None and not self._is_last:
             focus = QGuiApplication.focusObject()
@@ -314,12 +312,14 @@ class MessageWidget(QFrame):
             self._footer.show_actions(inside or self.hasFocus())
 
     def focusInEvent(self, event: QFocusEvent) -> None:
+        """Show the buttons to the keyboard too."""
         super().focusInEvent(event)
         if self._footer is not None:
             self._footer.show_actions(True)
         self.update()
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """Offer by menu what the buttons offer."""
         menu = QMenu(self)
         menu.addAction("Copy message", lambda: self._on_wished("copy"))
         if self.is_users:
@@ -332,6 +332,7 @@ class MessageWidget(QFrame):
         menu.popup(event.globalPos())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
+        """Fit the bubble to the new width."""
         super().resizeEvent(event)
         if event.size().width() != event.oldSize().width():
             self._fit_bubble()

@@ -55,8 +55,8 @@ class _RowPainter(QStyledItemDelegate):
         palette, metrics = self._theme.palette, self._theme.metrics
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        rect: QRect = option.rect  # type: ignore[attr-defined] - absent from Qt's own stubs
-        state: QStyle.StateFlag = option.state  # type: ignore[attr-defined] - likewise
+        rect: QRect = option.rect
+        state: QStyle.StateFlag = option.state
         if state & (QStyle.StateFlag.State_Selected | QStyle.StateFlag.State_MouseOver):
             chosen = state & QStyle.StateFlag.State_Selected
             painter.setPen(Qt.PenStyle.NoPen)

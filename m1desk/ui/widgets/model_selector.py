@@ -1,4 +1,4 @@
-"""The model selector in the top bar: what is loaded, how far loading is, and the list to choose from."""
+"""The model selector in the top bar: what is loaded, how far loading is, and what else there is."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _WIDEST: Final = 460
 
 
 class _Face(QPushButton):
-    """The button itself: an icon, the model's name, a word beside it, and progress along its foot."""
+    """The button: an icon, the model's name, a word beside it, and progress along its foot."""
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -9,7 +9,6 @@ from PySide6.QtCore import (
     QModelIndex,
     QPersistentModelIndex,
     QPointF,
-    QRect,
     QRectF,
     QSize,
     Qt,
@@ -98,6 +97,7 @@ class SearchResults(QListView):
             self.chosen.emit(self._hits.hits[index.row()])
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Choose with Enter."""
         if event.key() in {Qt.Key.Key_Return, Qt.Key.Key_Enter}:
             self.choose_current()
         else:
@@ -114,8 +114,8 @@ class _Delegate(QStyledItemDelegate):
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         colours, metrics = self._theme.palette, self._theme.metrics
-        box = cast("QRect", option.rect).adjusted(0, 2, 0, -2)  # type: ignore[attr-defined]
-        state = option.state  # type: ignore[attr-defined]
+        box = option.rect.adjusted(0, 2, 0, -2)
+        state = option.state
         hit = cast("SearchHit", index.data(_HIT_ROLE))
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -124,7 +124,7 @@ class _Delegate(QStyledItemDelegate):
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(QColor(colours.accent_soft if selected else colours.hover))
             painter.drawRoundedRect(box, metrics.radius_s, metrics.radius_s)
-        font = QFont(option.font)  # type: ignore[attr-defined]
+        font = QFont(option.font)
         font.setPixelSize(metrics.font_small)
         font.setWeight(QFont.Weight.DemiBold)
         painter.setFont(font)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtGui import QColor, QPainter
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QWidget
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from m1desk.ui.theme import Theme
     from m1desk.ui.viewmodels.engine_activity import Activity
 
+_MESSAGE_MS: Final = 6000
 _STATES: Final = {
     "stopped": ("No model loaded", "border_strong"),
     "starting": ("Starting the engine", "warning"),
@@ -71,6 +72,12 @@ class StatusBar(QFrame):
         self._progress.setTextVisible(False)
         self._progress.setAccessibleName("Prompt read")
         self._progress.hide()
+        self._task = ""
+        self._message = ""
+        self._forget = QTimer(self)
+        self._forget.setSingleShot(True)
+        self._forget.timeout.connect(self._on_forget)
+        self._activity: Activity | None = None
         self._first_token = _figure("Time to first token of the last answer")
         self._speed = _figure("Writing speed of the last answer")
         self._ram = _figure("Memory in use on this computer")
@@ -94,6 +101,7 @@ class StatusBar(QFrame):
 
     def show_activity(self, activity: Activity) -> None:
         """Show how far the prompt is read, and what the last answer cost."""
+        self._activity = activity
         progress = activity.prefill
         reading = bool(activity.writing) and progress is not None and progress.total > 0
         self._progress.setVisible(reading)
@@ -107,10 +115,26 @@ class StatusBar(QFrame):
         elif activity.writing:
             self._work.set_text("Writing")
         else:
-            self._work.set_text("")
+            self._work.set_text(self._message or self._task)
         last = activity.last
-        _set(self._first_token, "First token", last and last.time_to_first_token, seconds_text)
-        _set(self._speed, "", last and last.tokens_per_second, speed_text)
+        _set(
+            self._first_token,
+            "First token",
+            last.time_to_first_token if last else None,
+            seconds_text,
+        )
+        _set(self._speed, "", last.tokens_per_second if last else None, speed_text)
+
+    def tell(self, message: str) -> None:
+        """Say for some seconds what was done."""
+        self._message = message
+        self._forget.start(_MESSAGE_MS)
+        self._work.set_text(message)
+
+    def show_task(self, task: str) -> None:
+        """Say what goes on in the background, "" for nothing."""
+        self._task = task
+        self._on_forget()
 
     def show_sample(self, sample: Sample) -> None:
         """Show the memory in use."""
@@ -137,6 +161,15 @@ class StatusBar(QFrame):
             layout.addWidget(figure)
             figure.hide()
         self._ram.show()
+
+    def _on_forget(self) -> None:
+        if self._forget.isActive():
+            return
+        self._message = ""
+        if self._activity is not None:
+            self.show_activity(self._activity)
+        else:
+            self._work.set_text(self._task)
 
     def _on_theme_changed(self) -> None:
         self._dot.set_colour(getattr(self._theme.palette, _STATES[self._state][1]))

@@ -1,0 +1,445 @@
+"""Puts the parts behind the painted frame together; imported once the frame is on the screen."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import aclosing
+from dataclasses import fields
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from PySide6.QtCore import QObject
+from PySide6.QtGui import QGuiApplication
+
+from m1desk.chat import ConversationStore, TurnRunner
+from m1desk.engines import (
+    CalibrationProgress,
+    EngineMonitor,
+    EngineRates,
+    EngineStatus,
+    LlamaEngine,
+    LlamaSettings,
+    calibrate,
+    remembered_calibration,
+    sweep_leftovers,
+)
+from m1desk.engines.turn import SamplingParameters
+from m1desk.errors import M1DeskError
+from m1desk.hardware import Sampler, probe_machine
+from m1desk.models import engine_version
+from m1desk.store import Measurements
+from m1desk.ui.closing import Closing
+from m1desk.ui.engine_notices import EngineNotices
+from m1desk.ui.errors_banner import notice_of
+from m1desk.ui.load_flow import LoadFlow
+from m1desk.ui.pages.chat_page import ChatPage
+from m1desk.ui.pages.models_page import ModelsPage
+from m1desk.ui.pages.monitor_page import MonitorPage
+from m1desk.ui.pages.settings_page import SettingsPage
+from m1desk.ui.quit_signals import QuitSignals
+from m1desk.ui.screenshot import ScreenshotTaker
+from m1desk.ui.units import bytes_text
+from m1desk.ui.viewmodels.conversation import ConversationViewModel
+from m1desk.ui.viewmodels.conversation_list import ConversationListViewModel
+from m1desk.ui.viewmodels.engine import EngineViewModel
+from m1desk.ui.viewmodels.engine_activity import ActivityViewModel
+from m1desk.ui.viewmodels.models import ModelsViewModel
+from m1desk.ui.viewmodels.monitor import MonitorViewModel
+from m1desk.ui.viewmodels.settings_calibration import CalibrationViewModel
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from m1desk.app import WindowOptions
+    from m1desk.chat import Message
+    from m1desk.engines import EndedProcess, EngineCalibration
+    from m1desk.engines.turn import ChatRequest, TurnEvent
+    from m1desk.errors import StorageError
+    from m1desk.hardware import Machine
+    from m1desk.store import AppSettings, Database, Folders
+    from m1desk.ui.bridge import Bridge
+    from m1desk.ui.main_window import MainWindow
+    from m1desk.ui.theme import Theme
+    from m1desk.ui.viewmodels.models import FileReport
+    from m1desk.ui.viewmodels.monitor import MonitorSample
+    from m1desk.ui.viewmodels.settings import SettingsViewModel
+
+_log = logging.getLogger(__name__)
+
+_SCREENSHOT_SAMPLES: Final = 4
+"""Seconds of history in a picture of the Monitor page."""
+
+
+class EngineSource:
+    """Answers turns with whatever model the engine runs when it is asked."""
+
+    def __init__(self, engine: LlamaEngine) -> None:
+        self._engine = engine
+
+    @property
+    def model(self) -> str:
+        """The loaded model's name."""
+        return self._engine.status.model_name
+
+    async def stream_turn(self, request: ChatRequest) -> AsyncIterator[TurnEvent]:
+        """Stream the answer; raises EngineFailed when no model is ready."""
+        async with aclosing(self._engine.client().stream_turn(request)) as events:
+            async for event in events:
+                yield event
+
+
+class Core:
+    """The parts that know nothing of Qt, made for one window; used on the bridge's loop."""
+
+    def __init__(self, folders: Folders, database: Database, bridge: Bridge) -> None:
+        self.folders = folders
+        self.measurements = Measurements(database)
+        self.store = ConversationStore(database)
+        self.runner = TurnRunner(self.store, bridge.post)
+        self.engine = LlamaEngine(folders, self.measurements, bridge.post)
+        self.source = EngineSource(self.engine)
+        self.sampler: Sampler | None = None
+        self._rates = EngineMonitor()
+
+    async def rates(self) -> EngineRates | None:
+        """How fast the engine works now, None when none answers."""
+        if not self.engine.status.is_ready:
+            self._rates.reset()
+            return None
+        return self._rates.update(await self.engine.client().metrics())
+
+    async def wind_up(self) -> None:
+        """End every answer, then the engine."""
+        await self.runner.stop_all()
+        await self.engine.unload()
+
+    async def calibrate(
+        self, on_progress: Callable[[CalibrationProgress], None]
+    ) -> EngineCalibration:
+        """Measure the engine and remember what was found."""
+        return await calibrate(self.folders, self.measurements, on_progress)
+
+    def calibration(self) -> EngineCalibration | None:
+        """What was measured before; raises StorageError."""
+        return remembered_calibration(self.measurements)
+
+    def probe(self) -> Machine:
+        """Look at the machine; blocks."""
+        folders = self.folders
+        return probe_machine([folders.models, folders.data], measurements=self.measurements)
+
+
+class Assembly(QObject):
+    """Everything behind the frame; made on the GUI thread, closed after Qt's loop has ended."""
+
+    def __init__(
+        self,
+        theme: Theme,
+        window: MainWindow,
+        settings: SettingsViewModel,
+        bridge: Bridge,
+        *,
+        folders: Folders,
+        database: Database,
+        options: WindowOptions,
+        finish: Callable[[int], None],
+    ) -> None:
+        super().__init__(window)
+        self._theme = theme
+        self._window = window
+        self._settings = settings
+        self._bridge = bridge
+        self._options = options
+        self._finish = finish
+        self._code = 0
+        self._answered = False
+        self._samples = 0
+        self._signals: QuitSignals | None = None
+        self._sampling: object = None
+        self.core = core = Core(folders, database, bridge)
+        self.calibration = CalibrationViewModel(
+            bridge, core.calibration, core.calibrate, parent=self
+        )
+        self.engine = EngineViewModel(bridge, core.engine, self.calibration.wait, parent=self)
+        self.activity = ActivityViewModel(bridge, parent=self)
+        self.models = ModelsViewModel(bridge, settings, folders.models, parent=self)
+        self.monitor = MonitorViewModel(bridge, core.rates, parent=self)
+        self.conversation = ConversationViewModel(bridge, core.store, core.runner, parent=self)
+        self.conversations = ConversationListViewModel(bridge, core.store, core.runner, parent=self)
+        self.flow = LoadFlow(theme, window, self.engine, self.models, settings)
+        self.notices = EngineNotices(
+            window.banner, self.engine, self._show_log, window.model_selector.open_list, self
+        )
+        self._make_pages()
+        self.closing = Closing(
+            window,
+            bridge,
+            work=self._work,
+            must_ask=lambda: settings.settings.close_behaviour == "ask",
+            save=self._save,
+            wind_up=core.wind_up,
+            finish=lambda: finish(self._code),
+        )
+
+    # -- from the start to the end -----------------------------------------------------------------
+
+    def start(self) -> None:
+        """Connect the parts and begin the work in the background."""
+        self._connect_engine()
+        self._connect_pages()
+        self._connect_errors()
+        self._on_settings_changed(self._settings.settings)
+        self._window.attach(
+            {
+                "chat": self.chat_page,
+                "models": self.models_page,
+                "monitor": self.monitor_page,
+                "settings": self.settings_page,
+            }
+        )
+        self.models.refresh()
+        self._bridge.submit(asyncio.to_thread(self.core.probe), on_done=self._on_machine)
+        self._bridge.submit(self._prepare(), on_done=self._on_prepared)
+        if self._options.screenshot is not None:
+            self._taker = ScreenshotTaker(
+                self._window, self._options.screenshot, self._is_picturesque, self._on_picture
+            )
+        else:
+            self._signals = QuitSignals(self)
+            self._signals.asked.connect(self.closing.close_now)
+            application = QGuiApplication.instance()
+            if isinstance(application, QGuiApplication):
+                application.commitDataRequest.connect(lambda _manager: self.closing.close_now())
+
+    def close(self) -> None:
+        """Give back what is held outside the loop; the bridge is stopped by its owner."""
+        self.monitor.stop()
+        if self._signals is not None:
+            self._signals.remove()
+        if self.core.sampler is not None:
+            self.core.sampler.close()
+
+    def on_called(self, model_path: str) -> None:
+        """Come forward, because the app was started again; offer the model it was given."""
+        self._window.bring_forward()
+        if model_path:
+            self.flow.offer(Path(model_path))
+
+    async def _prepare(self) -> tuple[EndedProcess, ...]:
+        """Clear away what a crash left behind: engines, and answers that were never finished."""
+        swept = await asyncio.to_thread(sweep_leftovers, self.core.folders)
+        if self._options.screenshot is None:  # a picture may be taken beside a window at work
+            self.core.store.recover_interrupted()
+        return tuple(swept)
+
+    def _on_prepared(self, swept: tuple[EndedProcess, ...]) -> None:
+        if swept:
+            _log.warning("ended %d processes that a crash had left behind", len(swept))
+            self._window.status_bar.tell("Cleared away what a crash had left running.")
+        self.conversations.refresh(then=self._open_last_conversation)
+        may_measure = self._options.calibrate and self._options.screenshot is None
+        if may_measure and self.calibration.known() is None:
+            self.calibration.start()
+        self._load_at_start()
+        self._bridge.submit(asyncio.to_thread(import_module, "pyqtgraph"))
+
+    def _open_last_conversation(self) -> None:
+        wanted = self._settings.settings.open_conversation
+        known = {conversation.id for conversation in self.conversations.conversations}
+        if self._options.prompt or wanted not in known or wanted is None:
+            self.conversation.start_new()
+        else:
+            self.conversation.open(wanted)
+
+    def _load_at_start(self) -> None:
+        chosen = self._settings.settings
+        path = self._options.model_path
+        if path is None and chosen.load_last_model and self._options.screenshot is None:
+            path = Path(chosen.last_model_path) if chosen.last_model_path else None
+        if path is not None:
+            self.models.inspect(path.absolute(), self._on_inspected_at_start)
+
+    def _on_inspected_at_start(self, report: FileReport) -> None:
+        self.engine.load(default_settings(report, self._settings.settings))
+
+    # -- making and connecting ---------------------------------------------------------------------
+
+    def _make_pages(self) -> None:
+        theme = self._theme
+        self.chat_page = ChatPage(theme, self.conversation, self.conversations)
+        self.models_page = ModelsPage(theme, self.models)
+        self.monitor_page = MonitorPage(theme, self.monitor, self.core.engine.log_lines)
+        self.settings_page = SettingsPage(
+            theme,
+            self._settings,
+            folders=self.core.folders,
+            calibration=self.calibration,
+            engine_version=engine_version(),
+        )
+
+    def _connect_engine(self) -> None:
+        window, engine = self._window, self.engine
+        engine.status_changed.connect(self._on_status)
+        engine.loaded.connect(self._on_loaded)
+        self.activity.changed.connect(window.status_bar.show_activity)
+        self.activity.turn_ended.connect(self._on_turn_ended)
+        self.monitor.sampled.connect(self._on_sampled)
+        self.calibration.progressed.connect(self._on_calibration)
+        self.calibration.finished.connect(lambda _found: window.status_bar.show_task(""))
+        self._on_status(engine.status)
+
+    def _connect_pages(self) -> None:
+        window = self._window
+        selector = window.model_selector
+        selector.opened.connect(self.models.refresh)
+        selector.model_chosen.connect(self.flow.offer)
+        selector.file_wished.connect(self.flow.pick)
+        selector.unload_wished.connect(self.engine.unload)
+        self.models.changed.connect(lambda: selector.show_models(self.models.entries))
+        self.models.deleted.connect(
+            lambda title, freed: window.status_bar.tell(
+                f"Deleted {title}, {bytes_text(freed)} freed."
+            )
+        )
+        self.models_page.load_wished.connect(self.flow.offer)
+        self.models_page.unload_wished.connect(self.engine.unload)
+        self.models_page.add_wished.connect(self.flow.add)
+        window.model_dropped.connect(self.flow.offer)
+        window.command.connect(self._on_command)
+        window.sidebar_changed.connect(lambda wide: self._settings.change(sidebar_visible=wide))
+        self._settings.changed.connect(self._on_settings_changed)
+
+    def _connect_errors(self) -> None:
+        for signal in (
+            self._bridge.failed,
+            self.models.failed,
+            self.conversation.failed,
+            self.conversations.failed,
+            self._settings.save_failed,
+            self.settings_page.failed,
+            self.monitor_page.log.failed,
+        ):
+            signal.connect(self._on_failed)
+
+    # -- what happens ------------------------------------------------------------------------------
+
+    def _on_status(self, status: EngineStatus) -> None:
+        self._window.model_selector.show_status(status)
+        self._window.status_bar.show_engine(status)
+        self.models_page.show_status(status)
+        self.monitor_page.show_engine(status)
+        self.conversation.set_engine(status, self.core.source if status.is_ready else None)
+        if status.failure is not None and self._options.exit_after_answer:
+            self._end(1)
+
+    def _on_loaded(self, _settings: LlamaSettings) -> None:
+        if self._options.prompt and not self._answered:
+            self._window.show_page("chat")
+            self.conversation.start_new()
+            self.conversation.send(self._options.prompt)
+
+    def _on_turn_ended(self, message: Message) -> None:
+        self._answered = True
+        if self._options.exit_after_answer and self._options.screenshot is None:
+            self._end(0 if message.state == "complete" else 1)
+
+    def _on_machine(self, machine: Machine) -> None:
+        self.core.sampler = Sampler(machine)
+        self.monitor.start(self.core.sampler)
+        self.flow.use_machine(machine, self.monitor)
+        self.monitor_page.show_machine(machine)
+
+    def _on_sampled(self, sample: MonitorSample) -> None:
+        self._samples += 1
+        self._window.status_bar.show_sample(sample.machine)
+
+    def _on_calibration(self, progress: CalibrationProgress) -> None:
+        done = progress.stage == "done"
+        self._window.status_bar.show_task("" if done else "Measuring the engine, once")
+
+    def _on_settings_changed(self, settings: AppSettings) -> None:
+        sampling = default_sampling(settings)
+        if sampling != self._sampling:
+            self._sampling = sampling
+            self.conversation.set_default_sampling(sampling)
+
+    def _on_command(self, name: str) -> None:
+        if name == "load_file":
+            self.flow.pick()
+        elif name == "new_chat":
+            self.conversation.start_new()
+        elif name == "search":
+            self.chat_page.focus_search()
+        elif name == "stop":
+            self.conversation.stop()
+
+    def _on_failed(self, error: Exception) -> None:
+        if not isinstance(error, M1DeskError):
+            raise error
+        _log.warning("told the user: %s", error)
+        self._window.banner.show_notice(notice_of(error))
+
+    def _show_log(self) -> None:
+        self._window.show_page("monitor")
+        self.monitor_page.show_log()
+
+    # -- closing -----------------------------------------------------------------------------------
+
+    def _end(self, code: int) -> None:
+        self._code = code
+        self.closing.close_now()
+
+    def _work(self) -> str:
+        if self.activity.is_writing:
+            return "An answer is being written."
+        if self.engine.status.is_busy_starting:
+            return f"{self.engine.status.model_name} is loading."
+        return ""
+
+    def _save(self) -> None:
+        conversation = self.conversation.conversation
+        self._settings.change(
+            window_geometry=self._window.geometry_bytes(),
+            open_page=self._window.page,
+            open_conversation=conversation.id if conversation else None,
+        )
+
+    # -- pictures ----------------------------------------------------------------------------------
+
+    def _is_picturesque(self) -> bool:
+        """Whether the window shows what the picture is meant to show."""
+        status, options = self.engine.status, self._options
+        if not self.models.was_scanned or self._samples < 1:
+            return False
+        if self._window.page == "monitor" and self._samples < _SCREENSHOT_SAMPLES:
+            return False
+        if options.model_path is not None and not status.is_ready and status.failure is None:
+            return False
+        return not options.prompt or self._answered or status.failure is not None
+
+    def _on_picture(self, error: StorageError | None) -> None:
+        if error is not None:
+            _log.error("%s", error)
+        self._end(0 if error is None else 1)
+
+
+def default_sampling(settings: AppSettings) -> SamplingParameters:
+    """Make the sampling of new conversations of what is stored; unknown names are passed over."""
+    names = {field.name for field in fields(SamplingParameters)}
+    known = {k: v for k, v in settings.default_sampling.items() if k in names}
+    return SamplingParameters(**known)  # type: ignore[arg-type]  # the settings page wrote them
+
+
+def default_settings(report: FileReport, settings: AppSettings) -> LlamaSettings:
+    """Make the settings for loading a file without asking: the defaults, within its limits."""
+    trained = report.header.context_tokens if report.header else 0
+    context = settings.default_context_tokens
+    return LlamaSettings(
+        model_path=report.path,
+        context_tokens=min(context, trained) if trained else context,
+        parallel=settings.default_parallel,
+        gpu_layers=settings.default_gpu_layers,
+        kv_type=settings.default_kv_type,
+    )

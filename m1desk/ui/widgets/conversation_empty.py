@@ -1,0 +1,125 @@
+"""What stands where a conversation will be: how to begin."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from m1desk.ui.icons import icon_pixmap
+
+if TYPE_CHECKING:
+    from m1desk.ui.theme import Theme
+
+EXAMPLES: Final = (
+    ("Explain a concept", "Explain how a KV cache speeds up text generation, with an example."),
+    ("Write code", "Write a Python function that finds duplicate files in a folder, with tests."),
+    ("Improve a text", "Make this e-mail shorter and friendlier:\n\n"),
+    ("Compare options", "Compare SQLite and PostgreSQL for a desktop app, in a table."),
+)
+
+
+class ConversationEmpty(QWidget):
+    """Greets, offers to load a model while none runs, and shows what could be asked.
+
+    Signals:
+        load_wished: a model is to be loaded.
+        example_chosen: the text of an example.
+    """
+
+    load_wished = Signal()
+    example_chosen = Signal(str)
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self._picture = QLabel()
+        self._title = QLabel()
+        self._title.setProperty("tone", "heading")
+        self._text = QLabel()
+        self._text.setProperty("tone", "muted")
+        self._load = QPushButton("Load model…")
+        self._load.setProperty("kind", "primary")
+        self._load.clicked.connect(self.load_wished)
+        for label in (self._picture, self._title, self._text):
+            label.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._lay_out()
+        self.set_reason("")
+        self._tint()
+        theme.changed.connect(self._tint)
+
+    @property
+    def title(self) -> str:
+        """The greeting."""
+        return self._title.text()
+
+    @property
+    def offers_loading(self) -> bool:
+        """Whether a model can be loaded from here."""
+        return not self._load.isHidden()
+
+    def set_reason(self, reason: str, *, loading: bool = False) -> None:
+        """Say why nothing can be asked yet, or "" when it can."""
+        self._title.setText("What would you like to know?" if not reason else "Start a chat")
+        if loading:
+            self._text.setText(reason)
+        elif reason:
+            self._text.setText(f"{reason}. Everything stays on this computer.")
+        else:
+            self._text.setText("Ask below, or begin with one of these.")
+        self._load.setVisible(bool(reason) and not loading)
+
+    def _lay_out(self) -> None:
+        metrics = self._theme.metrics
+        grid = QGridLayout()
+        grid.setSpacing(metrics.space_m)
+        for number, (title, prompt) in enumerate(EXAMPLES):
+            grid.addWidget(self._make_example(title, prompt), number // 2, number % 2)
+        box = QWidget()
+        box.setMaximumWidth(640)
+        box.setLayout(grid)
+        grid.setContentsMargins(0, 0, 0, 0)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(metrics.space_xl, 0, metrics.space_xl, 0)
+        layout.setSpacing(metrics.space_m)
+        layout.addStretch(3)
+        layout.addWidget(self._picture)
+        layout.addWidget(self._title)
+        layout.addWidget(self._text)
+        layout.addWidget(self._load, alignment=Qt.AlignmentFlag.AlignHCenter)
+        layout.addSpacing(metrics.space_m)
+        layout.addWidget(box, alignment=Qt.AlignmentFlag.AlignHCenter)
+        layout.addStretch(4)
+
+    def _make_example(self, title: str, prompt: str) -> QPushButton:
+        button = _Example(title, prompt.strip().rstrip(":"))
+        button.setAccessibleName(f"{title}: {prompt.strip()}")
+        button.clicked.connect(lambda: self.example_chosen.emit(prompt))
+        return button
+
+    def _tint(self) -> None:
+        colour = self._theme.palette.accent
+        self._picture.setPixmap(icon_pixmap("chat", colour, 40, self.devicePixelRatioF()))
+
+
+class _Example(QPushButton):
+    """A card with a title and the beginning of what would be asked."""
+
+    def __init__(self, title: str, text: str) -> None:
+        super().__init__()
+        self.setProperty("example", True)
+        self.setFixedSize(312, 82)
+        head = QLabel(title)
+        head.setProperty("tone", "strong")
+        body = QLabel(text)
+        body.setProperty("tone", "muted")
+        body.setWordWrap(True)
+        body.setAlignment(Qt.AlignmentFlag.AlignTop)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(14, 10, 14, 10)
+        layout.setSpacing(2)
+        for label in (head, body):
+            label.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+            layout.addWidget(label)
+        layout.addStretch(1)
