@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from m1desk.ui.tokens import ThemeChoice
 
 _BODY_PX: Final = 15
+_PICTURE_SIZE: Final = (1200, 800)
 _FIRST_WINDOW_SECONDS: Final = 5.0
 """How long a window that is just closing may keep the lock."""
 
@@ -148,8 +149,9 @@ class _Run:
         self._window.restore(
             geometry, options.page or chosen.open_page, wide_sidebar=chosen.sidebar_visible
         )
-        if options.size is not None:
-            self._window.resize(*options.size)
+        size = options.size or (_PICTURE_SIZE if options.screenshot else None)
+        if size is not None:
+            self._window.resize(*size)
 
     def _on_first_painted(self) -> None:
         """The frame is on the screen: now there is time to import the rest, on another thread."""

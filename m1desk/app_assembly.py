@@ -41,8 +41,7 @@ from m1desk.ui.pages.settings_page import SettingsPage
 from m1desk.ui.quit_signals import QuitSignals
 from m1desk.ui.screenshot import ScreenshotTaker
 from m1desk.ui.units import bytes_text
-from m1desk.ui.viewmodels.conversation import ConversationViewModel
-from m1desk.ui.viewmodels.conversation_list import ConversationListViewModel
+from m1desk.ui.viewmodels.chat import ChatViewModel
 from m1desk.ui.viewmodels.engine import EngineViewModel
 from m1desk.ui.viewmodels.engine_activity import ActivityViewModel
 from m1desk.ui.viewmodels.models import ModelsViewModel
@@ -166,8 +165,7 @@ class Assembly(QObject):
         self.activity = ActivityViewModel(bridge, parent=self)
         self.models = ModelsViewModel(bridge, settings, folders.models, parent=self)
         self.monitor = MonitorViewModel(bridge, core.rates, parent=self)
-        self.conversation = ConversationViewModel(bridge, core.store, core.runner, parent=self)
-        self.conversations = ConversationListViewModel(bridge, core.store, core.runner, parent=self)
+        self.chat = ChatViewModel(bridge, core.store, core.runner, parent=self)
         self.flow = LoadFlow(theme, window, self.engine, self.models, settings)
         self.notices = EngineNotices(
             window.banner, self.engine, self._show_log, window.model_selector.open_list, self
@@ -216,6 +214,7 @@ class Assembly(QObject):
     def close(self) -> None:
         """Give back what is held outside the loop; the bridge is stopped by its owner."""
         self.monitor.stop()
+        self.chat_page.release()
         if self._signals is not None:
             self._signals.remove()
         if self.core.sampler is not None:
@@ -238,7 +237,7 @@ class Assembly(QObject):
         if swept:
             _log.warning("ended %d processes that a crash had left behind", len(swept))
             self._window.status_bar.tell("Cleared away what a crash had left running.")
-        self.conversations.refresh(then=self._open_last_conversation)
+        self.chat.library.refresh(then=self._open_last_conversation)
         may_measure = self._options.calibrate and self._options.screenshot is None
         if may_measure and self.calibration.known() is None:
             self.calibration.start()
@@ -247,11 +246,11 @@ class Assembly(QObject):
 
     def _open_last_conversation(self) -> None:
         wanted = self._settings.settings.open_conversation
-        known = {conversation.id for conversation in self.conversations.conversations}
+        known = {conversation.id for conversation in self.chat.library.conversations}
         if self._options.prompt or wanted not in known or wanted is None:
-            self.conversation.start_new()
+            self.chat.conversation.start_new()
         else:
-            self.conversation.open(wanted)
+            self.chat.conversation.open(wanted)
 
     def _load_at_start(self) -> None:
         chosen = self._settings.settings
@@ -268,7 +267,7 @@ class Assembly(QObject):
 
     def _make_pages(self) -> None:
         theme = self._theme
-        self.chat_page = ChatPage(theme, self.conversation, self.conversations)
+        self.chat_page = ChatPage(self.chat, theme)
         self.models_page = ModelsPage(theme, self.models)
         self.monitor_page = MonitorPage(theme, self.monitor, self.core.engine.log_lines)
         self.settings_page = SettingsPage(
@@ -306,6 +305,9 @@ class Assembly(QObject):
         self.models_page.load_wished.connect(self.flow.offer)
         self.models_page.unload_wished.connect(self.engine.unload)
         self.models_page.add_wished.connect(self.flow.add)
+        self.chat_page.load_wished.connect(selector.open_list)
+        self.chat_page.load_again_wished.connect(self._on_load_again)
+        self.chat.library.exported.connect(lambda path: window.status_bar.tell(f"Saved {path}"))
         window.model_dropped.connect(self.flow.offer)
         window.command.connect(self._on_command)
         window.sidebar_changed.connect(lambda wide: self._settings.change(sidebar_visible=wide))
@@ -315,8 +317,7 @@ class Assembly(QObject):
         for signal in (
             self._bridge.failed,
             self.models.failed,
-            self.conversation.failed,
-            self.conversations.failed,
+            self.chat_page.failed,
             self._settings.save_failed,
             self.settings_page.failed,
             self.monitor_page.log.failed,
@@ -330,20 +331,26 @@ class Assembly(QObject):
         self._window.status_bar.show_engine(status)
         self.models_page.show_status(status)
         self.monitor_page.show_engine(status)
-        self.conversation.set_engine(status, self.core.source if status.is_ready else None)
+        self.chat.conversation.set_engine(status, self.core.source if status.is_ready else None)
         if status.failure is not None and self._options.exit_after_answer:
             self._end(1)
 
     def _on_loaded(self, _settings: LlamaSettings) -> None:
         if self._options.prompt and not self._answered:
             self._window.show_page("chat")
-            self.conversation.start_new()
-            self.conversation.send(self._options.prompt)
+            self.chat.conversation.start_new()
+            self.chat.conversation.send(self._options.prompt)
 
     def _on_turn_ended(self, message: Message) -> None:
         self._answered = True
         if self._options.exit_after_answer and self._options.screenshot is None:
             self._end(0 if message.state == "complete" else 1)
+
+    def _on_load_again(self) -> None:
+        if self.engine.settings is not None:
+            self.engine.load_again()
+        else:
+            self._window.model_selector.open_list()
 
     def _on_machine(self, machine: Machine) -> None:
         self.core.sampler = Sampler(machine)
@@ -363,17 +370,17 @@ class Assembly(QObject):
         sampling = default_sampling(settings)
         if sampling != self._sampling:
             self._sampling = sampling
-            self.conversation.set_default_sampling(sampling)
+            self.chat.conversation.set_default_sampling(sampling)
 
     def _on_command(self, name: str) -> None:
         if name == "load_file":
             self.flow.pick()
         elif name == "new_chat":
-            self.conversation.start_new()
+            self.chat_page.new_chat()
         elif name == "search":
             self.chat_page.focus_search()
         elif name == "stop":
-            self.conversation.stop()
+            self.chat_page.stop()
 
     def _on_failed(self, error: Exception) -> None:
         if not isinstance(error, M1DeskError):
@@ -399,7 +406,7 @@ class Assembly(QObject):
         return ""
 
     def _save(self) -> None:
-        conversation = self.conversation.conversation
+        conversation = self.chat.conversation.conversation
         self._settings.change(
             window_geometry=self._window.geometry_bytes(),
             open_page=self._window.page,

@@ -136,13 +136,13 @@ class Setup:
         """Install the engine; build it first if no build like it is kept in .cache."""
         build = self._build()
         kept = self.folders.cache / "engine" / key[:16]
-        self.environment.record("engine", "")
         if not list(kept.glob("*.whl")):
             with self._console.step(f"llama.cpp for {build.name} (minutes, and more for a GPU)"):
                 for line in backends.advice(build.backend, backends.find()):
                     self._console.note(line)
                 self._build_engine(build, kept)
         with self._console.step("Installing the engine"):
+            self.environment.record("engine", "")
             wheel = next(kept.glob("*.whl"))
             self._pip("install", "--no-index", "--no-deps", "--force-reinstall", str(wheel))
         self.environment.record("backend", build.backend)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _STDOUT: Final = 1
 _STDOUT_LINE_BYTES: Final = 64 * 1024
 _LAST_WORDS_SECONDS: Final = 0.3  # a grandchild may hold a pipe open long after the end
+_LOOP_PATIENCE_SECONDS: Final = 0.5  # it blocks the loop; some milliseconds are the rule
 _GUARD_SECONDS: Final = 3.0  # what a guard may take beyond the grace it was told
 
 
@@ -178,8 +179,11 @@ class GuardedProcess(asyncio.SubprocessProtocol):
             self._hear(line)
         end = ProcessEnd(self._exited, self._failed)
         if self._exited is None:  # the guard could not do its last duty
-            end_run(self.run, session=self.guard_pid)
-            remove_record(self._record)
+            rest = end_run(
+                self.run, session=self.guard_pid, patience_seconds=_LOOP_PATIENCE_SECONDS
+            )
+            if rest.is_over:  # else the next start's sweep needs the record
+                remove_record(self._record)
         self._log.close()
         if self._transport is not None:
             self._transport.close()

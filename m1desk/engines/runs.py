@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _PATIENCE_SECONDS: Final = 3.0
 _PAUSE_SECONDS: Final = 0.02
+_EMPTY_LOOKS: Final = 2  # for a moment, a process that starts another program has no environment
 _DRAFT_AGE_SECONDS: Final = 60.0
 
 
@@ -36,6 +37,19 @@ class EndedProcess:
 
     pid: int
     command: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """What ending a run came to.
+
+    Attributes:
+        is_over: whether nothing of it is left; a process in the middle of a disk access can hold
+            out for a while.
+    """
+
+    ended: tuple[EndedProcess, ...]
+    is_over: bool
 
 
 def sweep_leftovers(folders: Folders) -> list[EndedProcess]:
@@ -57,8 +71,10 @@ def sweep_runs(runs: Path) -> list[EndedProcess]:
         if record is None:
             remove_record(path)  # broken: it says nothing that could be trusted
         elif not _lives(platform, record.owner):
-            ended += end_run(record.run, tuple(_identities(record)))
-            remove_record(path)
+            end = end_run(record.run, tuple(_identities(record)))
+            ended += end.ended
+            if end.is_over:
+                remove_record(path)
     for draft in runs.glob("*.part"):
         if _is_old(draft):
             remove_record(draft)
@@ -66,28 +82,33 @@ def sweep_runs(runs: Path) -> list[EndedProcess]:
 
 
 def end_run(
-    run: str, identities: tuple[ProcessIdentity, ...] = (), session: int | None = None
-) -> list[EndedProcess]:
-    """Kill every process of a run, until none is left or three seconds have passed.
+    run: str,
+    identities: tuple[ProcessIdentity, ...] = (),
+    session: int | None = None,
+    patience_seconds: float = _PATIENCE_SECONDS,
+) -> RunEnd:
+    """Kill every process of a run, until none is left or the patience is over.
 
-    Attributes:
+    Args:
         run: the id that the run's processes carry in their environment.
         identities: processes known by number and creation time.
         session: also every member of this session; only safe while its leader's number can't have
             been given to another process, that is right after its end was noticed.
+        patience_seconds: how long this may block.
     """
     platform = this_platform()
     ended: dict[int, EndedProcess] = {}
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while time.monotonic() < deadline:
+    deadline = time.monotonic() + patience_seconds
+    empty_looks = 0
+    while empty_looks < _EMPTY_LOOKS and time.monotonic() < deadline:
         left = list(_members(platform, run, identities, session))
-        if not left:
-            break
         for process in left:
             ended.setdefault(process.pid, EndedProcess(process.pid, _command_of(process)))
             _kill(process)
-        time.sleep(_PAUSE_SECONDS)
-    return list(ended.values())
+        empty_looks = 0 if left else empty_looks + 1
+        if empty_looks < _EMPTY_LOOKS:
+            time.sleep(_PAUSE_SECONDS)
+    return RunEnd(tuple(ended.values()), is_over=empty_looks == _EMPTY_LOOKS)
 
 
 def _members(

@@ -205,7 +205,7 @@ class MainWindow(QWidget):
         top.setContentsMargins(metrics.space_l, metrics.space_s, metrics.space_m, metrics.space_s)
         top.setSpacing(metrics.space_s)
         self._help = IconButton(self._theme, "info", "Keyboard shortcuts (Ctrl+/)")
-        top.addWidget(self.model_selector, 3)
+        top.addWidget(self.model_selector)
         top.addStretch(1)
         top.addWidget(self._help)
         notice = QVBoxLayout()

@@ -34,11 +34,14 @@ class Crowd:
         return len(self.living())
 
     def wait_for(self, count: int, seconds: float) -> int:
-        """Wait until `count` live; gives back how many do at the end."""
+        """Wait until `count` live; gives back how many did when last looked at.
+
+        A process that is being replaced by another program has no environment for a moment.
+        """
         deadline = time.monotonic() + seconds
-        while self.count() != count and time.monotonic() < deadline:
+        while (living := self.count()) != count and time.monotonic() < deadline:
             time.sleep(0.02)
-        return self.count()
+        return living
 
     def _has_mark(self, process: psutil.Process) -> bool:
         try:

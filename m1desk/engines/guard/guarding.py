@@ -133,21 +133,18 @@ class Guard:
                 self._news.put(_News.STOP)
 
     def _wait_for_end(self, engine: Engine) -> None:
-        """Until the engine has ended by itself or by our request."""
+        """Stay until the engine has ended by itself, or had its time after a request to end."""
         news = self._next_news(engine, until=None)
         if news is None:
             return
-        orphaned = news is _News.OWNER_GONE
-        grace = self._orders.grace_seconds
         self._platform.terminate(engine)
+        deadline = time.monotonic() + self._orders.grace_seconds
         while news is not None:
-            if orphaned:
-                grace = min(grace, _ORPHANED_GRACE_SECONDS)
-            deadline = time.monotonic() + grace
+            if news is _News.OWNER_GONE:
+                deadline = min(deadline, time.monotonic() + _ORPHANED_GRACE_SECONDS)
             news = self._next_news(engine, until=deadline)
-            if news is not _News.OWNER_GONE:
-                return  # it ended, the grace is over, or a second "stop" shows impatience
-            orphaned = True
+            if news is _News.STOP:
+                return  # asked a second time: somebody is impatient
 
     def _next_news(self, engine: Engine, until: float | None) -> _News | None:
         """Wait for a wish for an end; None when the engine has ended, or at the time `until`."""

@@ -113,7 +113,9 @@ class MonitorPage(QWidget):
         load.set_curves((Curve("CPU", history("cpu"), "accent"),))
         memory = GraphPanel(theme, "Memory (GiB)", _gibibytes, scale=_GIB)
         memory.set_curves((Curve("RAM", history("ram"), "accent"),))
-        return {"speed": speed, "load": load, "memory": memory}
+        cache = GraphPanel(theme, "KV cache in use (%)", _number, top=100.0)
+        cache.set_curves((Curve("context", history("kv"), "success"),))
+        return {"speed": speed, "load": load, "memory": memory, "cache": cache}
 
     def _lay_out(self) -> None:
         metrics = self._theme.metrics
@@ -156,13 +158,13 @@ class MonitorPage(QWidget):
     def _on_sampled(self, sample: MonitorSample) -> None:
         devices = sample.machine.devices
         if tuple(device.id for device in devices) != self._devices:
-            self._take_devices(devices, sample.machine)
+            self._take_devices(devices)
         self._graphs["memory"].set_top(_highest_memory(sample.machine))
         self._show_tiles(sample)
         for graph in self._graphs.values():
             graph.refresh(sample.machine.monotonic)
 
-    def _take_devices(self, devices: tuple[DeviceSample, ...], _machine: Sample) -> None:
+    def _take_devices(self, devices: tuple[DeviceSample, ...]) -> None:
         """Give each accelerator its tile and its curves."""
         self._devices = tuple(device.id for device in devices)
         for tile in self._device_tiles.values():
@@ -173,15 +175,37 @@ class MonitorPage(QWidget):
         memory = [Curve("RAM", history("ram"), "accent")]
         for number, device in enumerate(devices):
             colour = _DEVICE_COLOURS[number % len(_DEVICE_COLOURS)]
-            name = device.name if len(devices) == 1 else f"GPU {number}"
+            name = _device_name(devices, number)
             if device.utilisation_percent is not None:
                 load.append(Curve(name, history(f"load:{device.id}"), colour))
             if device.used_bytes is not None:
                 memory.append(Curve(name, history(f"vram:{device.id}"), colour))
+        self._show_readable(devices)
         self._graphs["load"].set_curves(tuple(load))
         self._graphs["memory"].set_curves(tuple(memory))
         columns, self._columns = self._columns, 0
         self._arrange(columns)
+
+    def _show_readable(self, devices: tuple[DeviceSample, ...]) -> None:
+        """Draw power and temperature where a device tells them."""
+        for figure, title, values in (
+            ("power", "Power (W)", [d.power_watts for d in devices]),
+            ("temperature", "Temperature (°C)", [d.temperature_celsius for d in devices]),
+        ):
+            curves = tuple(
+                Curve(
+                    _device_name(devices, number),
+                    self._monitor.history(f"{figure}:{device.id}"),
+                    _DEVICE_COLOURS[number % len(_DEVICE_COLOURS)],
+                )
+                for number, device in enumerate(devices)
+                if values[number] is not None
+            )
+            if not curves:
+                continue
+            if figure not in self._graphs:
+                self._graphs[figure] = GraphPanel(self._theme, title, _number)
+            self._graphs[figure].set_curves(curves)
 
     def _show_tiles(self, sample: MonitorSample) -> None:
         machine = sample.machine
@@ -214,6 +238,10 @@ def _fill(
         grid.setColumnStretch(column, 1 if column < columns else 0)
     for number, widget in enumerate(widgets):
         grid.addWidget(widget, number // columns, number % columns)
+
+
+def _device_name(devices: tuple[DeviceSample, ...], number: int) -> str:
+    return devices[0].name if len(devices) == 1 else f"GPU {number}"
 
 
 def _number(value: float) -> str:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 from PySide6.QtCore import Qt, QUrl, Signal, qVersion
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import (
-    QAbstractSpinBox,
     QCheckBox,
     QComboBox,
     QHBoxLayout,
@@ -16,7 +15,6 @@ from PySide6.QtWidgets import (
     QPlainTextEdit,
     QPushButton,
     QScrollArea,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
@@ -24,11 +22,14 @@ from PySide6.QtWidgets import (
 import m1desk
 from m1desk.ui.widgets.calibration_card import CalibrationCard
 from m1desk.ui.widgets.elided_label import ElidedLabel
+from m1desk.ui.widgets.number_fields import whole_number
 from m1desk.ui.widgets.settings_card import SettingsCard
 from m1desk.ui.widgets.settings_sampling import SamplingFields
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from PySide6.QtWidgets import QSpinBox
 
     from m1desk.store import Folders
     from m1desk.ui.theme import Theme
@@ -198,13 +199,8 @@ class SettingsPage(QWidget):
         return box
 
     def _number(self, key: str, least: int, most: int, step: int, suffix: str = "") -> QSpinBox:
-        spin = QSpinBox()
-        spin.setRange(least, most)
-        spin.setSingleStep(step)
-        spin.setSuffix(suffix)
-        spin.setGroupSeparatorShown(True)
-        spin.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
-        spin.setKeyboardTracking(False)
+        spin = whole_number(key, least, most, step=step, suffix=suffix)
+        spin.setAccessibleName("")  # the row's name is given when it is added
         spin.setFixedWidth(_WIDTH)
         spin.setValue(getattr(self._settings.settings, key))
         spin.valueChanged.connect(lambda value: self._settings.change(**{key: value}))

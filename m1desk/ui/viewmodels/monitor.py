@@ -144,6 +144,7 @@ def _figures(sample: MonitorSample) -> Iterable[tuple[str, float | None]]:
     engine = sample.engine
     yield "prefill", engine.prefill_tokens_per_second if engine else 0.0
     yield "decode", engine.decode_tokens_per_second if engine else 0.0
+    yield "kv", 100 * engine.kv_fraction if engine and engine.kv_fraction is not None else 0.0
     yield "cpu", sample.machine.cpu_percent
     yield "ram", sample.machine.ram_used_bytes
     for device in sample.machine.devices:

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from m1desk.ui.theme import Theme
     from m1desk.ui.viewmodels.monitor import History
 
-_SPAN_SECONDS: Final = 600
+_SPANS: Final = (60, 120, 300, 600)
+"""Seconds that are shown: the shortest span that holds the history, so that a new one is seen."""
 _STEPS: Final = (1.0, 2.0, 5.0)
-_TICKS: Final = ((-600, "10 min"), (-480, "8"), (-360, "6"), (-240, "4"), (-120, "2"), (0, "now"))
+_MINUTE: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class GraphPanel(QFrame):
         self._scale = scale
         self._curves: tuple[Curve, ...] = ()
         self._now = 0.0
+        self._span = 0
         self._plot: Any = None
         self._lines: list[Any] = []
         self.setProperty("card", True)
@@ -88,11 +90,14 @@ class GraphPanel(QFrame):
         self._show_values()
         if self._plot is None or not self.isVisible():
             return
+        oldest = 0.0
         for curve, line in zip(self._curves, self._lines, strict=True):
             ages, values = curve.history.points(now)
+            oldest = min(oldest, ages[0] if ages else 0.0)
             if self._scale != 1.0:
                 values = [value / self._scale for value in values]
             line.setData(ages, values, skipFiniteCheck=True)
+        self._show_span(next((span for span in _SPANS if span >= -oldest), _SPANS[-1]))
         self._plot.setYRange(0, self._ceiling(), padding=0)
 
     def showEvent(self, event: QShowEvent) -> None:
@@ -123,9 +128,7 @@ class GraphPanel(QFrame):
         plot.setMouseEnabled(x=False, y=False)
         plot.setMenuEnabled(False)
         plot.hideButtons()
-        plot.setXRange(-_SPAN_SECONDS, 0, padding=0)
         plot.setFocusPolicy(self.focusPolicy())
-        plot.getAxis("bottom").setTicks([list(_TICKS)])
         plot.getAxis("left").setWidth(44)
         for axis in ("bottom", "left"):
             plot.getAxis(axis).setStyle(tickLength=0)
@@ -133,6 +136,13 @@ class GraphPanel(QFrame):
         self._column.addWidget(plot)
         self._make_lines()
         self._on_theme_changed()
+
+    def _show_span(self, seconds: int) -> None:
+        if seconds == self._span:
+            return
+        self._span = seconds
+        self._plot.setXRange(-seconds, 0, padding=0)
+        self._plot.getAxis("bottom").setTicks([[(-age, _age_text(age)) for age in _ages(seconds)]])
 
     def _make_lines(self) -> None:
         for line in self._lines:
@@ -146,6 +156,7 @@ class GraphPanel(QFrame):
             return
         pyqtgraph = importlib.import_module("pyqtgraph")
         palette = self._theme.palette
+        self._plot.setBackground(QColor(palette.surface))
         for axis in ("bottom", "left"):
             item = self._plot.getAxis(axis)
             item.setPen(QColor(palette.border))
@@ -154,6 +165,11 @@ class GraphPanel(QFrame):
         for curve, line in zip(self._curves, self._lines, strict=True):
             colour = getattr(palette, curve.colour)
             line.setPen(pyqtgraph.mkPen(QColor(colour), width=1))  # 2 would double the work
+        if self._lines:
+            veil = QColor(getattr(palette, self._curves[0].colour))
+            veil.setAlpha(28)
+            self._lines[0].setFillLevel(0)
+            self._lines[0].setBrush(veil)
 
     def _show_values(self) -> None:
         parts = []
@@ -169,6 +185,16 @@ class GraphPanel(QFrame):
             return self._top / self._scale
         largest = max((curve.history.largest for curve in self._curves), default=0.0)
         return round_up(largest / self._scale * 1.1)
+
+
+def _ages(span: int) -> list[int]:
+    """Choose the moments that are marked, in seconds ago: three or four inner ones."""
+    parts = 4 if span <= 2 * _MINUTE else 5
+    return [span * part // parts for part in range(1, parts)]
+
+
+def _age_text(seconds: int) -> str:
+    return f"{seconds} s" if seconds < 2 * _MINUTE else f"{seconds // _MINUTE} min"
 
 
 def round_up(value: float) -> float:

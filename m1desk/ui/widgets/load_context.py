@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Final
 from PySide6.QtCore import QRect, Qt, Signal
 from PySide6.QtGui import QColor, QMouseEvent, QPainter
 from PySide6.QtWidgets import (
-    QAbstractSpinBox,
     QHBoxLayout,
     QSizePolicy,
     QSlider,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
 from m1desk.ui.theme import text_font
 from m1desk.ui.units import context_text
+from m1desk.ui.widgets.number_fields import whole_number
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QPaintEvent
@@ -94,13 +93,9 @@ class ContextField(QWidget):
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._most = _UNKNOWN_MOST
-        self._spin = QSpinBox()
-        self._spin.setAccessibleName("Context length in tokens")
-        self._spin.setGroupSeparatorShown(True)
-        self._spin.setSuffix(" tokens")
-        self._spin.setSingleStep(1024)
-        self._spin.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
-        self._spin.setKeyboardTracking(False)
+        self._spin = whole_number(
+            "Context length in tokens", _SMALLEST, _UNKNOWN_MOST, step=1024, suffix=" tokens"
+        )
         self._spin.setFixedWidth(160)
         self._slider = QSlider(Qt.Orientation.Horizontal)
         self._slider.setAccessibleName("Context length")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from m1desk.ui.theme import Theme
     from m1desk.ui.viewmodels.models import FileReport
     from m1desk.ui.viewmodels.models_estimate import FreeMemory
+
+
+_WIDTH: Final = 640
 
 
 class LoadDialog(QDialog):
@@ -73,8 +76,9 @@ class LoadDialog(QDialog):
         self._load = QPushButton("Load")
         self._lay_out()
         self.options.changed.connect(self._update)
+        self.options.resized.connect(self._fit)
         self.set_path(path)
-        self.setFixedWidth(640)
+        self._load.setFocus()
 
     @property
     def load_button(self) -> QPushButton:
@@ -142,14 +146,13 @@ class LoadDialog(QDialog):
             metrics.space_xl, metrics.space_xl, metrics.space_xl, metrics.space_l
         )
         layout.setSpacing(metrics.space_l)
-        layout.setSizeConstraint(QVBoxLayout.SizeConstraint.SetMinimumSize)
         layout.addLayout(head)
         layout.addWidget(self._facts_card)
         layout.addWidget(self.options)
         layout.addWidget(self.estimate)
         layout.addWidget(self._problem)
-        layout.addStretch(1)
         layout.addWidget(self._buttons())
+        self._column = layout
 
     def _buttons(self) -> QDialogButtonBox:
         buttons = QDialogButtonBox()
@@ -202,7 +205,12 @@ class LoadDialog(QDialog):
         reason = "The file is still being read." if reading else problem
         self._load.setToolTip(reason)
         self._load.setAccessibleDescription(reason)
-        self.adjustSize()
+        self._fit()
+
+    def _fit(self) -> None:
+        """Take the height that the wrapped texts need at this width; Qt's own guess is short."""
+        self._column.activate()
+        self.setFixedSize(_WIDTH, self._column.totalHeightForWidth(_WIDTH))
 
     def _on_load(self) -> None:
         if self._report is None or not self._load.isEnabled():

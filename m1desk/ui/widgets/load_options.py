@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
-    QAbstractSpinBox,
     QComboBox,
     QFormLayout,
-    QSpinBox,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -17,6 +15,7 @@ from PySide6.QtWidgets import (
 
 from m1desk.engines.status import LlamaSettings
 from m1desk.ui.widgets.load_context import ContextField
+from m1desk.ui.widgets.number_fields import whole_number
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,9 +39,11 @@ class LoadOptions(QWidget):
 
     Signals:
         changed: something was chosen.
+        resized: more or less of it is shown.
     """
 
     changed = Signal()
+    resized = Signal()
 
     def __init__(
         self, theme: Theme, defaults: AppSettings, *, has_gpu: bool, parent: QWidget | None = None
@@ -51,14 +52,14 @@ class LoadOptions(QWidget):
         self._theme = theme
         self._has_gpu = has_gpu
         self.context = ContextField(theme)
-        self._parallel = _spin("Requests served at once", 1, _MOST_PARALLEL)
-        self._gpu_layers = _spin("Layers on the GPU", -1, 999)
+        self._parallel = whole_number("Requests served at once", 1, _MOST_PARALLEL)
+        self._gpu_layers = whole_number("Layers on the GPU", -1, 999)
         self._gpu_layers.setSpecialValueText("All")
         self._kv_type = _choice("Type of the KV cache", _KV_TYPES)
         self._flash = _choice("Flash attention", _SWITCH)
-        self._threads = _spin("Processor threads", 0, 512)
+        self._threads = whole_number("Processor threads", 0, 512)
         self._threads.setSpecialValueText("Automatic (measured)")
-        self._ubatch = _spin("Prefill batch in tokens", 32, 4096)
+        self._ubatch = whole_number("Prefill batch in tokens", 32, 4096)
         self._ubatch.setSingleStep(128)
         self._advanced = QWidget()
         self._toggle = QToolButton()
@@ -100,6 +101,7 @@ class LoadOptions(QWidget):
             form.addRow("GPU layers", self._gpu_layers)
         self._toggle.setText("Advanced")
         self._toggle.setProperty("kind", "ghost")
+        self._toggle.setProperty("flush", True)
         self._toggle.setCheckable(True)
         self._toggle.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self._toggle.setIcon(self._theme.icon("chevron-right"))
@@ -141,6 +143,7 @@ class LoadOptions(QWidget):
     def _on_toggled(self, shown: bool) -> None:  # noqa: FBT001 - a slot of Qt's
         self._advanced.setVisible(shown)
         self._toggle.setIcon(self._theme.icon("chevron-down" if shown else "chevron-right"))
+        self.resized.emit()
 
 
 def _form(spacing: int) -> QFormLayout:
@@ -150,14 +153,6 @@ def _form(spacing: int) -> QFormLayout:
     form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
     form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
     return form
-
-
-def _spin(name: str, least: int, most: int) -> QSpinBox:
-    spin = QSpinBox()
-    spin.setAccessibleName(name)
-    spin.setRange(least, most)
-    spin.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
-    return spin
 
 
 def _choice(name: str, options: tuple[tuple[object, str], ...]) -> QComboBox:

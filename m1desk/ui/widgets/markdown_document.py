@@ -217,9 +217,9 @@ class MarkdownDocument:
                     cell_format = cell.format()
                     cell_format.setBackground(style.table_header_background)
                     cell.setFormat(cell_format)
-        self._cursor.movePosition(QTextCursor.MoveOperation.End)
-        self._fresh = True
+        # The empty block that Qt puts after a table stays: the one next to a table has no margin.
         self._shrink_last_block()
+        self._fresh = False
         self._after(block, start)
 
     def _open_code(self, block: Code) -> None:

@@ -144,7 +144,7 @@ class MarkdownStream:
         for number, line in enumerate(lines):
             if not self._line_open and fence.closes(line):
                 self._tail = "\n".join([*lines[number + 1 :], partial])
-                return self._close(fence, code)
+                return self._close(code)
             code.append(self._code_line(fence, line))
             fence.started = True
             self._line_open = False
@@ -163,11 +163,11 @@ class MarkdownStream:
         if final:
             if not self._line_open and fence.closes(partial):
                 self._tail = ""
-                return self._close(fence, code)
+                return self._close(code)
             if partial.strip():
                 code.append(self._code_line(fence, partial))
             self._tail = ""
-            return self._close(fence, code)
+            return self._close(code)
         if partial and (self._line_open or not fence.may_close(partial)):
             code.append(self._code_line(fence, partial))
             fence.started = True
@@ -175,7 +175,7 @@ class MarkdownStream:
             self._tail = ""
         return _append(code)
 
-    def _close(self, fence: _Fence, code: list[str]) -> list[Step]:
+    def _close(self, code: list[str]) -> list[Step]:
         self._fence = None
         self._line_open = False
         return [*_append(code), CloseCode()]

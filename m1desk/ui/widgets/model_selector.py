@@ -104,6 +104,7 @@ class ModelSelector(QWidget):
         layout.setSpacing(theme.metrics.space_s)
         layout.addWidget(self._face, 1)
         layout.addWidget(self._unload)
+        self.setMaximumWidth(_WIDEST + 44)
         self.setFocusProxy(self._face)
         self.show_status(None)
 

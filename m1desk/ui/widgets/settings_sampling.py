@@ -6,14 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QWidget
+from PySide6.QtWidgets import QWidget
+
+from m1desk.ui.widgets.number_fields import decimal_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from PySide6.QtWidgets import QDoubleSpinBox
+
     from m1desk.ui.widgets.settings_card import SettingsCard
 
-_WIDTH: Final = 160
+_WIDTH: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +93,14 @@ class SamplingFields(QWidget):
 
 def _field(entry: _Parameter, value: object) -> QDoubleSpinBox:
     """Make a field whose minimum lies one step below the least value and stands for "default"."""
-    field = QDoubleSpinBox()
-    field.setAccessibleName(entry.name)
-    field.setDecimals(entry.digits)
-    field.setSingleStep(entry.step)
-    field.setRange(entry.least - entry.step, entry.most)
+    field = decimal_number(
+        entry.name,
+        entry.least - entry.step,
+        entry.most,
+        step=entry.step,
+        digits=entry.digits,
+    )
     field.setSpecialValueText("Model's default")
-    field.setGroupSeparatorShown(True)
-    field.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
-    field.setKeyboardTracking(False)
     field.setFixedWidth(_WIDTH)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     field.setValue(float(value) if is_number else field.minimum())  # type: ignore[arg-type]
