@@ -9,7 +9,7 @@ from pathlib import Path
 
 from m1desk import __version__
 
-_WINDOW_ONLY = ("--screenshot", "--page", "--theme", "--size", "--ask")
+_WINDOW_ONLY = ("--screenshot", "--page", "--theme", "--size", "--ask", "--exit-after-answer")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,15 +35,15 @@ def window(arguments: Sequence[str] | None = None) -> int:
     from m1desk.app import WindowOptions, run_window  # noqa: PLC0415
 
     options = _window_parser().parse_args(arguments)
-    width, height = options.size
     return run_window(
         WindowOptions(
             model_path=options.model,
             screenshot=options.screenshot,
             page=options.page,
             theme=options.theme,
-            size=(width, height),
-            ask=options.ask,
+            size=options.size,
+            prompt=options.ask,
+            exit_after_answer=options.exit_after_answer,
         )
     )
 
@@ -59,10 +59,11 @@ def _window_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="m1desk", description="Open the window of M1 Desk.")
     parser.add_argument("model", nargs="?", type=Path, help="a GGUF file to load")
     parser.add_argument("--screenshot", type=Path, help="render the window to this PNG and end")
-    parser.add_argument("--page", choices=("chat", "models", "monitor", "settings"))
+    parser.add_argument("--page", choices=("chat", "models", "monitor", "settings"), default="")
     parser.add_argument("--theme", choices=("light", "dark", "system"))
-    parser.add_argument("--size", type=_size, default=(1280, 800), help="WIDTHxHEIGHT in pixels")
-    parser.add_argument("--ask", help="send this message once the model is loaded")
+    parser.add_argument("--size", type=_size, help="WIDTHxHEIGHT in pixels")
+    parser.add_argument("--ask", default="", help="send this message once the model is loaded")
+    parser.add_argument("--exit-after-answer", action="store_true", help="end once it is answered")
     parser.add_argument("--version", action="version", version=f"m1desk {__version__}")
     return parser
 

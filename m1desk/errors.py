@@ -1,13 +1,13 @@
 """The errors of M1 Desk, as one tree; each says what happened, why, and what the user can do.
 
-    M1DeskError
-    +-- BadInput            something the user or a caller gave is unusable
-    |   +-- ModelFileError  a model file that is broken, foreign, or of an unknown architecture
-    +-- StorageError        our folders or the database can't be read or written
-    +-- EngineError         an engine did not start, died, or refused
-        +-- EngineFailed    the process ended or never became ready
-        +-- EngineRefused   it answered, with an error (an HTTP status and a reason)
-        +-- EngineUnreachable  it does not answer
+M1DeskError
+    BadInput: something the user or a caller gave is unusable
+        ModelFileError: a model file that is broken, foreign, or of an unknown architecture
+    StorageError: our folders or the database can't be read or written
+    EngineError: an engine did not start, died, or refused
+        EngineFailed: the process ended or never became ready
+        EngineRefused: it answered, with an error (an HTTP status and a reason)
+        EngineUnreachable: it does not answer
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ class EngineRefused(EngineError):
         code: the engine's own word for it ("exceed_context_size_error"), or "".
     """
 
-    def __init__(self, what: str, why: str = "", todo: str = "", *, status: int, code: str = "") -> None:
+    def __init__(
+        self, what: str, why: str = "", todo: str = "", *, status: int, code: str = ""
+    ) -> None:
         super().__init__(what, why, todo)
         self.status = status
         self.code = code

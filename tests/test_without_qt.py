@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+PLATFORMS = {"linux": "linux", "darwin": "macos", "win32": "windows"}
+OTHER_PLATFORMS = {name for key, name in PLATFORMS.items() if key != sys.platform}
+"""Modules named so import on their own system only."""
 
 
 def run_without_qt(*words: str) -> subprocess.CompletedProcess[str]:
@@ -24,11 +27,12 @@ def run_without_qt(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def modules_without_window() -> list[str]:
-    """Every module of the program but the window's room and app.py, which opens it."""
+    """Every module of the program but the window's room and app*.py, which open it."""
     names = []
     for file in sorted((ROOT / "m1desk").rglob("*.py")):
         parts = file.relative_to(ROOT).with_suffix("").parts
-        if parts[1] not in {"ui", "app"} and parts[-1] != "__main__":
+        opens_window = len(parts) > 1 and (parts[1] == "ui" or parts[1].startswith("app"))
+        if not opens_window and parts[-1] not in {"__main__", *OTHER_PLATFORMS}:
             names.append(".".join(parts).removesuffix(".__init__"))
     return names
 

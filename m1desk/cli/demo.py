@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
+import m1desk
 from m1desk.cli.chat import ChatOptions, chat
 from m1desk.cli.session import say
 from m1desk.engines import LlamaSettings
@@ -45,13 +44,13 @@ def demo() -> None:
 
 
 def _how_to_see_the_window() -> str:
-    python = Path(sys.executable)
-    if python.is_relative_to(Path.cwd()):
-        python = python.relative_to(Path.cwd())
-    has_screen = bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-    hint = "" if has_screen else " on a machine with a screen"
+    start = "python3 start.py" if _runs_from_checkout() else "m1desk"
     return (
-        f"\nTo see the window{hint}:  {python} -m m1desk\n"
-        f"To render it without a screen:  {python} -m m1desk --screenshot window.png\n"
-        f"To talk to a model of your own:  {python} -m m1desk chat MODEL.gguf"
+        f"\nTo see the window, on a machine with a screen:  {start}\n"
+        f"To render it without a screen:  {start} --screenshot window.png\n"
+        f"To talk to a model of your own:  {start} chat MODEL.gguf"
     )
+
+
+def _runs_from_checkout() -> bool:
+    return (Path(m1desk.__file__).parent.parent / "start.py").exists()

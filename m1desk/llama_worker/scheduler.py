@@ -40,7 +40,8 @@ class _Run:
     generation: Generation
     tokens: list[int]
     index: int
-    wants_token: bool
+    reads_prompt: bool
+    ends_prompt: bool
 
 
 class Scheduler:
@@ -197,10 +198,10 @@ class Scheduler:
             self._account(run)
         self._learn_prefill_speed(runs, time.perf_counter() - began)
         for run in runs:
-            if run.wants_token:
-                self._write_token(run)
-            else:
+            if run.reads_prompt:
                 run.generation.deliver(Progress(run.generation.prompt_progress()))
+            if run.ends_prompt or not run.reads_prompt:
+                self._write_token(run)
 
     def _fill_batch(self) -> list[_Run]:
         self._batch.clear()
@@ -222,9 +223,12 @@ class Scheduler:
         return runs
 
     def _add(self, slot: Slot, generation: Generation, tokens: list[int]) -> _Run:
-        ends_prompt = generation.read + len(tokens) >= len(generation.prompt)
-        index = self._batch.add(tokens, len(slot.tokens), slot.number, last_logits=ends_prompt)
-        return _Run(slot, generation, tokens, index, wants_token=ends_prompt)
+        reads_prompt = generation.is_prefilling
+        ends_prompt = reads_prompt and generation.read + len(tokens) == len(generation.prompt)
+        index = self._batch.add(
+            tokens, len(slot.tokens), slot.number, last_logits=ends_prompt or not reads_prompt
+        )
+        return _Run(slot, generation, tokens, index, reads_prompt, ends_prompt)
 
     def _chunk_tokens(self, *, beside: int) -> int:
         full = self._context.ubatch_tokens
@@ -282,9 +286,8 @@ class Scheduler:
 
     def _account(self, run: _Run) -> None:
         slot, generation = run.slot, run.generation
-        was_prefilling = generation.is_prefilling
         slot.tokens.extend(run.tokens)
-        if not was_prefilling:
+        if not run.reads_prompt:
             return
         generation.read += len(run.tokens)
         self._metrics.prompt_tokens.inc(len(run.tokens))

@@ -50,13 +50,14 @@ def notice_of(error: M1DeskError, *steps: Step, subject: str = "general") -> Not
     return Notice(error.what, error.why, error.todo, steps=steps, subject=subject)
 
 
-class ErrorBanner(QFrame):
+class ErrorBanner(QWidget):
     """Shows one notice at a time and never stops the work below it."""
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = theme
         self._notice: Notice | None = None
+        self._frame = QFrame()
         self._icon = QLabel()
         self._what = _text("strong")
         self._more = _text("muted")
@@ -80,7 +81,7 @@ class ErrorBanner(QFrame):
         self._more.setText(more)
         self._more.setVisible(bool(more))
         self._show_steps(notice.steps)
-        set_look(self, "banner", notice.severity)
+        set_look(self._frame, "banner", notice.severity)
         # Screen readers read this when the banner appears.
         self.setAccessibleName(notice.what)
         self.setAccessibleDescription(more)
@@ -101,7 +102,10 @@ class ErrorBanner(QFrame):
         texts.setSpacing(2)
         texts.addWidget(self._what)
         texts.addWidget(self._more)
-        layout = QHBoxLayout(self)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(metrics.space_l, metrics.space_m, metrics.space_l, 0)
+        outer.addWidget(self._frame)
+        layout = QHBoxLayout(self._frame)
         layout.setContentsMargins(
             metrics.space_m, metrics.space_s, metrics.space_s, metrics.space_s
         )

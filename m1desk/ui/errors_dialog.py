@@ -16,6 +16,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from m1desk.ui.theme import code_font
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -41,6 +43,7 @@ class UnexpectedErrorDialog(QDialog):
         self._what.setWordWrap(True)
         self._account = QPlainTextEdit()
         self._account.setReadOnly(True)
+        self._account.setFont(code_font(12))
         self._account.setAccessibleName("Technical account of the error")
         self._lay_out()
         self.resize(680, 420)
@@ -69,6 +72,7 @@ class UnexpectedErrorDialog(QDialog):
             logs.clicked.connect(self._on_open_logs)
             buttons.addButton(logs, QDialogButtonBox.ButtonRole.ActionRole)
         close = buttons.addButton(QDialogButtonBox.StandardButton.Close)
+        close.setProperty("kind", "primary")
         close.setDefault(True)
         buttons.rejected.connect(self.close)
         layout = QVBoxLayout(self)

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 _GIB: Final = 1 << 30
 _DEVICE_COLOURS: Final = ("success", "warning", "danger", "accent")
-_TWO_COLUMNS: Final = 820
-"""Width of the page (pixels) from which two graphs stand side by side."""
+_TWO_GRAPHS: Final = 680
+_SIX_TILES: Final = 920
+"""Widths of the page (pixels) from which so many stand side by side."""
 
 
 class MonitorPage(QWidget):
@@ -43,7 +44,7 @@ class MonitorPage(QWidget):
         super().__init__(parent)
         self._theme = theme
         self._monitor = monitor
-        self._columns = 0
+        self._columns = (0, 0)
         self._machine = ElidedLabel(tone="muted")
         self._tiles = {
             "decode": Tile(theme, "Writing (decode)"),
@@ -60,7 +61,7 @@ class MonitorPage(QWidget):
         self.log = EngineLog(theme, log_lines)
         self._devices: tuple[str, ...] = ()
         self._lay_out()
-        self._arrange(2)
+        self._arrange()
         monitor.sampled.connect(self._on_sampled)
 
     @property
@@ -95,7 +96,7 @@ class MonitorPage(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Put the graphs in as many columns as fit."""
         super().resizeEvent(event)
-        self._arrange(2 if self.width() >= _TWO_COLUMNS else 1)
+        self._arrange()
 
     # -- inside ------------------------------------------------------------------------------------
 
@@ -147,13 +148,15 @@ class MonitorPage(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(area)
 
-    def _arrange(self, columns: int) -> None:
+    def _arrange(self) -> None:
+        width = self.width()
+        columns = (2 if width >= _TWO_GRAPHS else 1, 6 if width >= _SIX_TILES else 3)
         if columns == self._columns:
             return
         self._columns = columns
-        _fill(self._graph_grid, list(self._graphs.values()), columns)
+        _fill(self._graph_grid, list(self._graphs.values()), columns[0])
         tiles = [*self._tiles.values(), *self._device_tiles.values()]
-        _fill(self._tile_grid, tiles, columns * 3)
+        _fill(self._tile_grid, tiles, columns[1])
 
     def _on_sampled(self, sample: MonitorSample) -> None:
         devices = sample.machine.devices
@@ -183,8 +186,8 @@ class MonitorPage(QWidget):
         self._show_readable(devices)
         self._graphs["load"].set_curves(tuple(load))
         self._graphs["memory"].set_curves(tuple(memory))
-        columns, self._columns = self._columns, 0
-        self._arrange(columns)
+        self._columns = (0, 0)
+        self._arrange()
 
     def _show_readable(self, devices: tuple[DeviceSample, ...]) -> None:
         """Draw power and temperature where a device tells them."""

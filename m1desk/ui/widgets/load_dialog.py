@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -76,9 +76,8 @@ class LoadDialog(QDialog):
         self._load = QPushButton("Load")
         self._lay_out()
         self.options.changed.connect(self._update)
-        self.options.resized.connect(self._fit)
         self.set_path(path)
-        self._load.setFocus()
+        self.setFixedWidth(_WIDTH)
 
     @property
     def load_button(self) -> QPushButton:
@@ -115,6 +114,15 @@ class LoadDialog(QDialog):
         """Show how much memory is free now."""
         self._free = free
         self._update()
+
+    def event(self, event: QEvent) -> bool:
+        """Follow what is shown: after the children were laid out anew, and when it opens."""
+        done = super().event(event)
+        if event.type() in {QEvent.Type.LayoutRequest, QEvent.Type.Show}:
+            self._fit()
+        if event.type() == QEvent.Type.Show:
+            self.options.context.setFocus()
+        return done
 
     # -- inside ------------------------------------------------------------------------------------
 
@@ -205,12 +213,12 @@ class LoadDialog(QDialog):
         reason = "The file is still being read." if reading else problem
         self._load.setToolTip(reason)
         self._load.setAccessibleDescription(reason)
-        self._fit()
 
     def _fit(self) -> None:
         """Take the height that the wrapped texts need at this width; Qt's own guess is short."""
-        self._column.activate()
-        self.setFixedSize(_WIDTH, self._column.totalHeightForWidth(_WIDTH))
+        height = self._column.totalHeightForWidth(_WIDTH)
+        if height != self.height():
+            self.setFixedHeight(height)
 
     def _on_load(self) -> None:
         if self._report is None or not self._load.isEnabled():

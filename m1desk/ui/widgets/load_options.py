@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QComboBox,
     QFormLayout,
+    QLabel,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -31,6 +32,7 @@ _KV_TYPES: Final = (
 )
 _SWITCH: Final = ((None, "Automatic"), (True, "On"), (False, "Off"))
 _MOST_PARALLEL: Final = 16
+_LABEL_WIDTH: Final = 120
 _FIELD_WIDTH: Final = 240
 
 
@@ -39,11 +41,9 @@ class LoadOptions(QWidget):
 
     Signals:
         changed: something was chosen.
-        resized: more or less of it is shown.
     """
 
     changed = Signal()
-    resized = Signal()
 
     def __init__(
         self, theme: Theme, defaults: AppSettings, *, has_gpu: bool, parent: QWidget | None = None
@@ -96,9 +96,9 @@ class LoadOptions(QWidget):
     def _lay_out(self) -> None:
         metrics = self._theme.metrics
         form = _form(metrics.space_m)
-        form.addRow("Context length", self.context)
+        form.addRow(_label("Context length"), self.context)
         if self._has_gpu:
-            form.addRow("GPU layers", self._gpu_layers)
+            form.addRow(_label("GPU layers"), self._gpu_layers)
         self._toggle.setText("Advanced")
         self._toggle.setProperty("kind", "ghost")
         self._toggle.setProperty("flush", True)
@@ -107,11 +107,11 @@ class LoadOptions(QWidget):
         self._toggle.setIcon(self._theme.icon("chevron-right"))
         inner = _form(metrics.space_m)
         inner.setContentsMargins(0, 0, 0, 0)
-        inner.addRow("Parallel requests", self._parallel)
-        inner.addRow("KV cache type", self._kv_type)
-        inner.addRow("Flash attention", self._flash)
-        inner.addRow("Threads", self._threads)
-        inner.addRow("Prefill batch", self._ubatch)
+        inner.addRow(_label("Parallel requests"), self._parallel)
+        inner.addRow(_label("KV cache type"), self._kv_type)
+        inner.addRow(_label("Flash attention"), self._flash)
+        inner.addRow(_label("Threads"), self._threads)
+        inner.addRow(_label("Prefill batch"), self._ubatch)
         self._advanced.setLayout(inner)
         self._advanced.hide()
         layout = QVBoxLayout(self)
@@ -143,7 +143,6 @@ class LoadOptions(QWidget):
     def _on_toggled(self, shown: bool) -> None:  # noqa: FBT001 - a slot of Qt's
         self._advanced.setVisible(shown)
         self._toggle.setIcon(self._theme.icon("chevron-down" if shown else "chevron-right"))
-        self.resized.emit()
 
 
 def _form(spacing: int) -> QFormLayout:
@@ -153,6 +152,12 @@ def _form(spacing: int) -> QFormLayout:
     form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
     form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
     return form
+
+
+def _label(text: str) -> QLabel:
+    label = QLabel(text)
+    label.setFixedWidth(_LABEL_WIDTH)
+    return label
 
 
 def _choice(name: str, options: tuple[tuple[object, str], ...]) -> QComboBox:

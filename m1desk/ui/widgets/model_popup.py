@@ -99,7 +99,8 @@ class ModelPopup(QFrame):
         self._theme = theme
         self._status = status
         loaded = status.model_path if status and status.is_ready else None
-        self._entries = tuple(entry for entry in entries if entry.path != loaded)
+        others = [entry for entry in entries if entry.path != loaded]
+        self._entries = tuple(sorted(others, key=lambda entry: bool(entry.problem)))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setProperty("card", True)
         self.setAccessibleName("Models")

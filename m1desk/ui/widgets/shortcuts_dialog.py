@@ -37,8 +37,12 @@ class ShortcutsDialog(QDialog):
         self.setMinimumWidth(440)
 
     def _fill(self, grid: QGridLayout) -> None:
-        lines = [(c.group, c.text, native_keys(c.keys)) for c in COMMANDS]
-        lines += [(group, text, keys) for keys, text, group in TYPING_KEYS]
+        keys_of: dict[tuple[str, str], list[str]] = {}
+        for command in COMMANDS:
+            keys_of.setdefault((command.group, command.text), []).append(native_keys(command.keys))
+        for keys, text, group in TYPING_KEYS:
+            keys_of.setdefault((group, text), []).append(keys)
+        lines = [(group, text, " · ".join(keys)) for (group, text), keys in keys_of.items()]
         row = 0
         for group in dict.fromkeys(line[0] for line in lines):
             if row:

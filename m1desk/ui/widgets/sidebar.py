@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QButtonGroup, QFrame, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
+from m1desk.ui.theme import set_look
 from m1desk.ui.widgets.buttons import IconButton
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class Sidebar(QFrame):
         )
         for button in self._buttons.values():
             button.setToolButtonStyle(style)
+            set_look(button, "square", not wide)
         self._toggle.set_name("Show icons only (Ctrl+B)" if wide else "Show names (Ctrl+B)")
 
     def set_current(self, name: str) -> None:
