@@ -25,17 +25,17 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop, Qt, QTimer
-from PySide6.QtWidgets import QApplication
+from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop, Qt, QTimer  # noqa: E402 - after the path and the platform
+from PySide6.QtWidgets import QApplication  # noqa: E402 - after the path and the platform
 
-from m1desk.chat import ConversationStore, TurnRunner
-from m1desk.engines.status import EngineState, EngineStatus
-from m1desk.engines.turn import ChatRequest, TextDelta, TurnEvent, TurnFinished
-from m1desk.store import Database
-from m1desk.ui.bridge import Bridge
-from m1desk.ui.pages.chat_page import ChatPage
-from m1desk.ui.theme import Theme
-from m1desk.ui.viewmodels.chat import ChatViewModel
+from m1desk.chat import ConversationStore, TurnRunner  # noqa: E402 - after the path and the platform
+from m1desk.engines.status import EngineState, EngineStatus  # noqa: E402 - after the path and the platform
+from m1desk.engines.turn import ChatRequest, TextDelta, TurnEvent, TurnFinished  # noqa: E402 - after the path and the platform
+from m1desk.store import Database  # noqa: E402 - after the path and the platform
+from m1desk.ui.bridge import Bridge  # noqa: E402 - after the path and the platform
+from m1desk.ui.pages.chat_page import ChatPage  # noqa: E402 - after the path and the platform
+from m1desk.ui.theme import Theme  # noqa: E402 - after the path and the platform
+from m1desk.ui.viewmodels.chat import ChatViewModel  # noqa: E402 - after the path and the platform
 
 TOKENS_PER_SECOND = 1000
 CHARACTERS = 100_000
@@ -84,7 +84,7 @@ class FastEngine:
     def __init__(self, text: str) -> None:
         self._tokens = [text[i : i + 4] for i in range(0, len(text), 4)]
 
-    async def stream_turn(self, request: ChatRequest) -> AsyncIterator[TurnEvent]:
+    async def stream_turn(self, _request: ChatRequest) -> AsyncIterator[TurnEvent]:
         began = time.perf_counter()
         for number, token in enumerate(self._tokens):
             due = began + number / TOKENS_PER_SECOND

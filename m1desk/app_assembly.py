@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from m1desk.app import WindowOptions
-    from m1desk.chat import Message
+    from m1desk.chat import Conversation, Message
     from m1desk.engines import EndedProcess, EngineCalibration
     from m1desk.engines.turn import ChatRequest, TurnEvent
     from m1desk.errors import StorageError
@@ -305,6 +305,7 @@ class Assembly(QObject):
         self.models_page.load_wished.connect(self.flow.offer)
         self.models_page.unload_wished.connect(self.engine.unload)
         self.models_page.add_wished.connect(self.flow.add)
+        self.chat.conversation.opened.connect(self._on_opened)
         self.chat_page.load_wished.connect(selector.open_list)
         self.chat_page.load_again_wished.connect(self._on_load_again)
         self.chat.library.exported.connect(lambda path: window.status_bar.tell(f"Saved {path}"))
@@ -371,6 +372,14 @@ class Assembly(QObject):
         if sampling != self._sampling:
             self._sampling = sampling
             self.chat.conversation.set_default_sampling(sampling)
+
+    def _on_opened(self, conversation: Conversation | None) -> None:
+        """Begin a new conversation with the system prompt of the settings."""
+        prompt = self._settings.settings.default_system_prompt
+        if conversation is None and prompt:
+            model = self.chat.conversation
+            model.set_system_prompt(prompt)
+            self.chat_page.panel.set_values(model.system_prompt, model.sampling)
 
     def _on_command(self, name: str) -> None:
         if name == "load_file":

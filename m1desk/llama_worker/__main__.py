@@ -32,7 +32,9 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--threads-batch", type=int, default=0)
     serve.add_argument("--flash-attention", type=_switch, default=True)
     serve.add_argument("--extra-buffers", type=_switch, default=True)
-    serve.add_argument("--snapshot-bytes", type=int, default=0, help="0 chooses a share of memory")
+    serve.add_argument(
+        "--state-bytes", type=int, default=0, help="for saved states; 0: a share of memory"
+    )
     selftest = commands.add_parser(
         "selftest", help="compute once; dies where the build does not fit"
     )
@@ -68,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 threads_batch=options.threads_batch,
                 flash_attention=options.flash_attention,
                 extra_buffers=options.extra_buffers,
-                snapshot_bytes=options.snapshot_bytes,
+                state_bytes=options.state_bytes,
             )
         )
     if options.command == "selftest":

@@ -142,9 +142,23 @@ class Context:
         """Drop a sequence's tokens from `start` on; False if its memory can't be cut there."""
         return bool(self._lib.llama_memory_seq_rm(self._memory, sequence, start, -1))
 
+    def sequence_bytes(self, sequence: int) -> int:
+        """The size of a sequence's whole state (bytes)."""
+        return int(self._lib.llama_state_seq_get_size_ext(self.handle, sequence, 0))
+
+    def save_sequence(self, sequence: int) -> bytes:
+        """The whole state of a sequence."""
+        return self._save(sequence, 0)
+
+    def restore_sequence(self, sequence: int, data: bytes) -> bool:
+        """Put back what `save_sequence` gave into an empty sequence; False if it is refused."""
+        return self._restore(sequence, data, 0)
+
     def save_recurrent(self, sequence: int) -> bytes:
         """The recurrent part of a sequence's state as it is now, without its KV cells."""
-        flags = self._lib.LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY
+        return self._save(sequence, self._lib.LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY)
+
+    def _save(self, sequence: int, flags: int) -> bytes:
         size = self._lib.llama_state_seq_get_size_ext(self.handle, sequence, flags)
         buffer = (ctypes.c_uint8 * size)()
         written = self._lib.llama_state_seq_get_data_ext(self.handle, buffer, size, sequence, flags)
@@ -152,7 +166,9 @@ class Context:
 
     def restore_recurrent(self, sequence: int, data: bytes) -> bool:
         """Put back what `save_recurrent` gave; False if the library refuses it."""
-        flags = self._lib.LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY
+        return self._restore(sequence, data, self._lib.LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY)
+
+    def _restore(self, sequence: int, data: bytes, flags: int) -> bool:
         buffer = (ctypes.c_uint8 * len(data)).from_buffer_copy(data)
         read = self._lib.llama_state_seq_set_data_ext(
             self.handle, buffer, len(data), sequence, flags

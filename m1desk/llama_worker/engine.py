@@ -16,13 +16,13 @@ from m1desk.llama_worker.scheduler import Scheduler
 from m1desk.llama_worker.template import DEFAULT_TEMPLATE, ChatTemplate, TemplateError
 
 _MOST_BATCH_TOKENS = 2048
-_SNAPSHOT_SHARE = 8  # a snapshot budget left open is this part of the memory that is free
-_MOST_SNAPSHOT_BYTES = 4 << 30
+_STATE_SHARE = 8  # a budget left open is this part of the memory that is free
+_MOST_STATE_BYTES = 4 << 30
 
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """How to load and run a model; 0 threads or snapshot bytes choose by the machine."""
+    """How to load and run a model; 0 threads or state bytes choose by the machine."""
 
     path: Path
     alias: str
@@ -35,7 +35,7 @@ class EngineOptions:
     threads_batch: int
     flash_attention: bool
     extra_buffers: bool
-    snapshot_bytes: int
+    state_bytes: int
 
 
 def _check(options: EngineOptions) -> None:
@@ -102,7 +102,7 @@ class Engine:
             self._context,
             self.metrics,
             Batch(self.native, max(self._context.batch_tokens, options.parallel)),
-            snapshot_budget=options.snapshot_bytes or _default_snapshot_bytes(),
+            state_budget=options.state_bytes or _default_state_bytes(),
         )
         self.scheduler.start()
 
@@ -127,5 +127,5 @@ class Engine:
         self._context.forget(0)
 
 
-def _default_snapshot_bytes() -> int:
-    return min(int(psutil.virtual_memory().available) // _SNAPSHOT_SHARE, _MOST_SNAPSHOT_BYTES)
+def _default_state_bytes() -> int:
+    return min(int(psutil.virtual_memory().available) // _STATE_SHARE, _MOST_STATE_BYTES)

@@ -35,8 +35,10 @@ class Metrics:
         self.kv_tokens = Gauge(
             "m1desk_kv_cache_tokens", "Size of the KV cache in tokens.", registry=registry
         )
-        self.snapshot_bytes = Gauge(
-            "m1desk_snapshot_bytes", "Saved recurrent states, bytes.", registry=registry
+        self.saved_state_bytes = Gauge(
+            "m1desk_saved_state_bytes",
+            "Snapshots and states of idle sequences set aside, bytes.",
+            registry=registry,
         )
 
     def render(self) -> bytes:

@@ -25,7 +25,8 @@ from m1desk.llama_worker.metrics import Metrics
 from m1desk.llama_worker.model import Model
 from m1desk.llama_worker.output import Piece, ToolCall
 from m1desk.llama_worker.sampling import logprobs
-from m1desk.llama_worker.slots import Slot, Snapshot, choose_slot
+from m1desk.llama_worker.sequence_memory import SequenceMemory
+from m1desk.llama_worker.slots import Slot, choose_slot
 
 _SHARED_STEP_SECONDS = 0.25
 """How long a prefill chunk may hold up answers being written beside it."""
@@ -54,14 +55,19 @@ class Scheduler:
         metrics: Metrics,
         batch: Batch,
         *,
-        snapshot_budget: int,
+        state_budget: int,
     ) -> None:
-        """`snapshot_budget` is the most memory (bytes) for saved recurrent states."""
+        """`state_budget` is the most memory (bytes) for states kept outside the KV cache."""
         self._model = model
         self._context = context
         self._metrics = metrics
-        self._snapshot_budget = snapshot_budget
         self._slots = [Slot(number) for number in range(context.parallel)]
+        self._memory = SequenceMemory(
+            context,
+            self._slots,
+            needs_snapshots=model.facts.needs_snapshots,
+            budget=state_budget,
+        )
         self._batch = batch
         self._arrivals: deque[Generation] = deque()
         self._waiting: deque[Generation] = deque()
@@ -118,8 +124,8 @@ class Scheduler:
     def _report(self) -> None:
         self._metrics.requests_running.set(len(self._active()))
         self._metrics.requests_waiting.set(len(self._waiting))
-        self._metrics.kv_tokens_used.set(self._cells_used())
-        self._metrics.snapshot_bytes.set(self._snapshot_bytes())
+        self._metrics.kv_tokens_used.set(self._memory.cells_used)
+        self._metrics.saved_state_bytes.set(self._memory.saved_bytes)
 
     # Admission
 
@@ -148,35 +154,12 @@ class Scheduler:
         return needed + len(generation.prompt) + 1 <= self._context.context_tokens or not needed
 
     def _begin(self, slot: Slot, reuse: int, generation: Generation) -> None:
-        reuse = self._rewind(slot, reuse)
+        reuse = self._memory.enter(slot, reuse)
         generation.read = generation.reused = reuse
         generation.started = time.perf_counter()
         slot.generation = generation
         self._metrics.reused_tokens.inc(reuse)
         generation.deliver(Progress(generation.prompt_progress()))
-
-    def _rewind(self, slot: Slot, position: int) -> int:
-        """Bring a slot's memory back to `position` tokens; 0 when that is impossible."""
-        if position == len(slot.tokens):
-            return position
-        snapshot = next((one for one in slot.snapshots if one.position == position), None)
-        restored = position > 0 and (
-            not self._model.facts.needs_snapshots
-            or (
-                snapshot is not None and self._context.restore_recurrent(slot.number, snapshot.data)
-            )
-        )
-        if restored and self._context.forget(slot.number, position):
-            del slot.tokens[position:]
-            slot.drop_snapshots_after(position)
-            return position
-        self._forget(slot)
-        return 0
-
-    def _forget(self, slot: Slot) -> None:
-        self._context.forget(slot.number)
-        slot.tokens.clear()
-        slot.snapshots.clear()
 
     # One step
 
@@ -244,22 +227,8 @@ class Scheduler:
             end = min(end, next(ahead, end))
         return generation.prompt[generation.read : end]
 
-    def _cells_used(self) -> int:
-        return sum(len(slot.tokens) for slot in self._slots)
-
     def _make_room(self, wanted: int) -> bool:
-        """Whether `wanted` more tokens fit, after giving up idle slots' old states."""
-        idle = sorted(
-            (slot for slot in self._slots if slot.is_free and slot.tokens),
-            key=lambda slot: slot.last_used,
-        )
-        free = self._context.context_tokens - self._cells_used() - self._batch.size
-        for slot in idle:
-            if free >= wanted:
-                break
-            free += len(slot.tokens)
-            self._forget(slot)
-        return free >= wanted
+        return self._memory.make_room(self._batch.size + wanted)
 
     def _end_one_for_space(self) -> None:
         """All wait for cells that only their own end can free: the youngest ends, as "length"."""
@@ -274,6 +243,7 @@ class Scheduler:
     def _requeue(self, slot: Slot, generation: Generation) -> None:
         """Nothing was answered yet, so the request can wait and start over later, unharmed."""
         slot.generation = None
+        self._memory.leave(slot)
         self._waiting.appendleft(generation)
 
     def _break(self, runs: list[_Run], code: int) -> None:
@@ -282,7 +252,7 @@ class Scheduler:
                 Broken(f"The engine failed while computing (code {code}). Its log says why.")
             )
             self._release(run.slot, run.generation)
-            self._forget(run.slot)
+            self._memory.forget(run.slot)
 
     def _account(self, run: _Run) -> None:
         slot, generation = run.slot, run.generation
@@ -293,7 +263,7 @@ class Scheduler:
         self._metrics.prompt_tokens.inc(len(run.tokens))
         generation.prefill_seconds = time.perf_counter() - generation.started
         if generation.read in generation.snapshot_positions:
-            self._take_snapshot(slot)
+            self._memory.take_snapshot(slot)
 
     def _learn_prefill_speed(self, runs: list[_Run], seconds: float) -> None:
         read = sum(len(run.tokens) for run in runs)
@@ -301,22 +271,6 @@ class Scheduler:
             speed = read / seconds
             old = self._prefill_speed or speed
             self._prefill_speed = 0.7 * old + 0.3 * speed
-
-    # Snapshots
-
-    def _snapshot_bytes(self) -> int:
-        return sum(len(one.data) for slot in self._slots for one in slot.snapshots)
-
-    def _take_snapshot(self, slot: Slot) -> None:
-        if not self._model.facts.needs_snapshots:
-            return
-        data = self._context.save_recurrent(slot.number)
-        if len(data) > self._snapshot_budget:
-            return
-        while self._snapshot_bytes() + len(data) > self._snapshot_budget:
-            holders = [one for one in self._slots if one.snapshots]
-            min(holders, key=lambda one: (not one.is_free, one.last_used)).snapshots.pop(0)
-        slot.snapshots.append(Snapshot(len(slot.tokens), data))
 
     # Answers
 
@@ -372,3 +326,4 @@ class Scheduler:
         generation.sampler.close()
         slot.generation = None
         slot.last_used = self._steps
+        self._memory.leave(slot)

@@ -37,7 +37,7 @@ class ServeOptions:
     threads_batch: int
     flash_attention: bool
     extra_buffers: bool
-    snapshot_bytes: int
+    state_bytes: int
 
     def engine_options(self) -> EngineOptions:
         """The part that concerns the model."""
@@ -53,7 +53,7 @@ class ServeOptions:
             threads_batch=self.threads_batch,
             flash_attention=self.flash_attention,
             extra_buffers=self.extra_buffers,
-            snapshot_bytes=self.snapshot_bytes,
+            state_bytes=self.state_bytes,
         )
 
 

@@ -28,18 +28,32 @@ class Snapshot:
 
 @dataclass(slots=True, eq=False)
 class Slot:
-    """One sequence of the context. `tokens` are those in its memory, in order."""
+    """One sequence of the context.
+
+    Attributes:
+        tokens: those in its memory, in order.
+        parked: its whole state when it is not in the KV cache but set aside.
+        settled_at: from when on it counts as idle (seconds, monotonic).
+        last_used: the scheduler's step in which a request last ended here.
+    """
 
     number: int
     tokens: list[int] = field(default_factory=list)
     snapshots: list[Snapshot] = field(default_factory=list)
+    parked: bytes | None = None
     generation: Generation | None = None
+    settled_at: float = 0.0
     last_used: int = 0
 
     @property
     def is_free(self) -> bool:
         """Whether no request is using it; it may still hold a reusable state."""
         return self.generation is None
+
+    @property
+    def saved_bytes(self) -> int:
+        """Memory of its snapshots and its parked state."""
+        return sum(len(one.data) for one in self.snapshots) + len(self.parked or b"")
 
     def drop_snapshots_after(self, position: int) -> None:
         """Forget snapshots of a past that is no longer this sequence's."""

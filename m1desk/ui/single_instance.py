@@ -30,7 +30,8 @@ def call_first(name: str, model_path: Path | None = None, timeout_ms: int = 1500
         return False
     path = str(model_path.resolve()) if model_path else ""
     socket.write(json.dumps({"show": True, "model": path}).encode() + b"\n")
-    taken = socket.waitForBytesWritten(timeout_ms) and socket.waitForReadyRead(timeout_ms)
+    socket.flush()
+    taken = socket.bytesAvailable() > 0 or socket.waitForReadyRead(timeout_ms)
     socket.disconnectFromServer()
     return bool(taken)
 
@@ -46,6 +47,7 @@ class FirstWindow(QObject):
 
     def __init__(self, name: str, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self._sockets: set[QLocalSocket] = set()
         self._server = QLocalServer(self)
         self._server.setSocketOptions(QLocalServer.SocketOption.UserAccessOption)
         self._server.newConnection.connect(self._on_connection)
@@ -55,16 +57,27 @@ class FirstWindow(QObject):
             _log.warning("a second start can't find this window: %s", self._server.errorString())
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop listening and let go of who is connected."""
         self._server.close()
+        for socket in tuple(self._sockets):
+            self._forget(socket)
 
     def _on_connection(self) -> None:
         while (socket := self._server.nextPendingConnection()) is not None:
+            self._sockets.add(socket)
+            socket.setParent(None)  # ours now: it must not go while its signals still run
             socket.setReadBufferSize(_LONGEST_MESSAGE)
             socket.readyRead.connect(lambda socket=socket: self._on_ready(socket))
-            socket.disconnected.connect(socket.deleteLater)
-            if socket.canReadLine():
-                self._on_ready(socket)
+            socket.disconnected.connect(lambda socket=socket: self._forget(socket))
+            self._on_ready(socket)
+
+    def _forget(self, socket: QLocalSocket) -> None:
+        if socket in self._sockets:
+            self._sockets.discard(socket)
+            socket.readyRead.disconnect()
+            socket.disconnected.disconnect()
+            socket.abort()
+            socket.deleteLater()
 
     def _on_ready(self, socket: QLocalSocket) -> None:
         if not socket.canReadLine():

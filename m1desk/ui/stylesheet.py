@@ -36,7 +36,7 @@ QPushButton[example="true"] {
 QPushButton[example="true"]:hover { background: $hover; border-color: $border_strong; }
 QPushButton[example="true"]:focus { border-color: $accent; }
 QPushButton[floating="true"] { background: $raised; border: 1px solid $border_strong;
-  border-radius: 16px; padding: 6px 14px; }
+  border-radius: 14px; padding: 6px 14px; }
 QFrame[line="true"] { background: $border; border: none; }
 QFrame[banner="danger"] { background: $danger_soft; border: 1px solid $danger;
   border-radius: ${radius_m}px; }
@@ -74,8 +74,8 @@ QPushButton[kind="ghost"]:checked, QToolButton[kind="ghost"]:checked { backgroun
   color: $text; }
 QPushButton[kind="ghost"]:disabled, QToolButton[kind="ghost"]:disabled { background: transparent; }
 QToolButton[square="true"] { padding: 5px; }
-QToolButton[flush="true"] { padding: 2px 6px 2px 0; }
 QToolButton[small="true"] { padding: 2px 8px; font-size: ${font_caption}px; }
+QToolButton[flush="true"] { padding: 2px 6px 2px 0; }
 QToolButton::menu-indicator, QPushButton::menu-indicator { image: none; width: 0; }
 """
 
@@ -102,16 +102,15 @@ QComboBox QAbstractItemView { background: $raised; border: 1px solid $border_str
   padding: 4px; outline: 0;
   selection-background-color: $accent_soft; selection-color: $text; }
 QCheckBox, QRadioButton { spacing: 8px; }
-QCheckBox::indicator { width: 16px; height: 16px; border: 1px solid $border_strong;
-  border-radius: 4px;
-  background: $surface; }
-QCheckBox::indicator:checked { background: $accent; border-color: $accent; }
-QCheckBox::indicator:focus, QCheckBox::indicator:hover { border-color: $accent; }
-QRadioButton::indicator { width: 14px; height: 14px; border: 1px solid $border_strong;
-  border-radius: 8px;
-  background: $surface; }
-QRadioButton::indicator:checked { background: $accent; border: 4px solid $surface;
-  outline: 1px solid $accent; }
+QCheckBox::indicator, QRadioButton::indicator {
+  width: 16px; height: 16px; border: 1px solid $text_faint; background: $surface; }
+QCheckBox::indicator { border-radius: 4px; }
+QRadioButton::indicator { border-radius: 9px; }
+QCheckBox::indicator:checked, QRadioButton::indicator:checked {
+  width: 8px; height: 8px; border: 5px solid $accent; background: $on_accent; }
+QCheckBox::indicator:focus, QCheckBox::indicator:hover,
+QRadioButton::indicator:focus, QRadioButton::indicator:hover { border-color: $accent; }
+QCheckBox::indicator:disabled, QRadioButton::indicator:disabled { border-color: $border_strong; }
 QSlider::groove:horizontal { height: 4px; border-radius: 2px; background: $pressed; }
 QSlider::sub-page:horizontal { background: $accent; border-radius: 2px; }
 QSlider::handle:horizontal { width: 14px; height: 14px; margin: -5px 0; border-radius: 7px;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from typing import TYPE_CHECKING
 
@@ -43,9 +44,7 @@ def test_coroutines_run_on_one_thread_that_is_not_the_guis(qtbot: QtBot, bridge:
 
 def test_an_exception_reaches_on_error_on_the_gui_thread(qtbot: QtBot, bridge: Bridge) -> None:
     got: list[object] = []
-    bridge.submit(
-        fail(), None, lambda error: got.extend((str(error), threading.current_thread()))
-    )
+    bridge.submit(fail(), None, lambda error: got.extend((str(error), threading.current_thread())))
     qtbot.waitUntil(lambda: bool(got))
     assert got == ["broken", threading.main_thread()]
 
@@ -130,8 +129,6 @@ def test_stop_ends_what_runs_and_the_thread(qtbot: QtBot) -> None:
 
 
 def test_a_task_nobody_holds_is_not_collected(qtbot: QtBot, bridge: Bridge) -> None:
-    import gc
-
     got: list[object] = []
 
     async def slow() -> str:

@@ -45,8 +45,8 @@ class Composer(QFrame):
         self.gauge = ContextGauge(theme)
         self._hint = QLabel()
         self._hint.setProperty("tone", "caption")
-        self._button = IconButton(theme, "send", "Send message")
-        self._button.setProperty("kind", "primary")
+        self.button = IconButton(theme, "send", "Send message")
+        self.button.setProperty("kind", "primary")
         self._lay_out()
         self._connect()
         self.setFocusProxy(self.field)
@@ -58,7 +58,7 @@ class Composer(QFrame):
         row.setSpacing(8)
         row.addWidget(self.gauge)
         row.addWidget(self._hint, 1)
-        row.addWidget(self._button)
+        row.addWidget(self.button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(14, 10, 8, 8)
         layout.setSpacing(6)
@@ -70,7 +70,7 @@ class Composer(QFrame):
         self.field.escaped.connect(self._on_escaped)
         self.field.focus_changed.connect(lambda has: set_look(self, "active", has))
         self.field.textChanged.connect(self._on_text_changed)
-        self._button.clicked.connect(self._on_clicked)
+        self.button.clicked.connect(self._on_clicked)
         self._theme.changed.connect(self._on_theme_changed)
 
     @property
@@ -108,13 +108,13 @@ class Composer(QFrame):
         self._hint.setText(self._reason if self.text and not self._answering else "")
         self.field.setPlaceholderText(self._reason or _PLACEHOLDER)
         if self._answering:
-            self._button.set_icon("stop")
-            self._button.set_name("Stop the answer (Esc)")
-            self._button.setEnabled(True)
+            self.button.set_icon("stop")
+            self.button.set_name("Stop the answer (Esc)")
+            self.button.setEnabled(True)
         else:
-            self._button.set_icon("send")
-            self._button.set_name("Send message (Enter)")
-            self._button.setEnabled(self.can_send)
+            self.button.set_icon("send")
+            self.button.set_name("Send message (Enter)")
+            self.button.setEnabled(self.can_send)
 
     def _on_text_changed(self) -> None:
         self._refresh()
@@ -138,7 +138,7 @@ class Composer(QFrame):
 
     def _on_theme_changed(self) -> None:
         self.field.setFont(text_font(self._theme.metrics.font_body))
-        self._button.set_tint(self._theme.palette.on_accent)
+        self.button.set_tint(self._theme.palette.on_accent)
         self.field.fit()
 
 

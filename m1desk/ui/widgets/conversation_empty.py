@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from m1desk.ui.icons import icon_pixmap
 
@@ -18,6 +26,9 @@ EXAMPLES: Final = (
     ("Improve a text", "Make this e-mail shorter and friendlier:\n\n"),
     ("Compare options", "Compare SQLite and PostgreSQL for a desktop app, in a table."),
 )
+
+_EXAMPLE_WIDTH: Final = 156
+_EXAMPLE_HEIGHT: Final = 80
 
 
 class ConversationEmpty(QWidget):
@@ -44,6 +55,7 @@ class ConversationEmpty(QWidget):
         self._load.clicked.connect(self.load_wished)
         for label in (self._picture, self._title, self._text):
             label.setAlignment(Qt.AlignmentFlag.AlignCenter)
+            label.setWordWrap(True)
         self._lay_out()
         self.set_reason("")
         self._tint()
@@ -89,7 +101,11 @@ class ConversationEmpty(QWidget):
         layout.addWidget(self._text)
         layout.addWidget(self._load, alignment=Qt.AlignmentFlag.AlignHCenter)
         layout.addSpacing(metrics.space_m)
-        layout.addWidget(box, alignment=Qt.AlignmentFlag.AlignHCenter)
+        row = QHBoxLayout()
+        row.addStretch(1)
+        row.addWidget(box, 1000)
+        row.addStretch(1)
+        layout.addLayout(row)
         layout.addStretch(4)
 
     def _make_example(self, title: str, prompt: str) -> QPushButton:
@@ -109,7 +125,10 @@ class _Example(QPushButton):
     def __init__(self, title: str, text: str) -> None:
         super().__init__()
         self.setProperty("example", True)
-        self.setFixedSize(312, 82)
+        self.setFixedHeight(_EXAMPLE_HEIGHT)
+        self.setMinimumWidth(_EXAMPLE_WIDTH)
+        self.setMaximumWidth(2 * _EXAMPLE_WIDTH)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         head = QLabel(title)
         head.setProperty("tone", "strong")
         body = QLabel(text)

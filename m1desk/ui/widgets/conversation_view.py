@@ -6,6 +6,7 @@ newest at first, earlier ones as one scrolls up, and those left far behind are d
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
@@ -60,6 +61,7 @@ class ConversationView(QScrollArea):
         self._look = MarkdownStyle(theme.palette, theme.metrics)
         self.highlighter = Highlighter(self)
         self._messages: list[Message] = []
+        self._growing: dict[int, Message] = {}
         self._has_earlier = False
         self._asked_earlier = False
         self._widgets: list[MessageWidget] = []
@@ -124,6 +126,7 @@ class ConversationView(QScrollArea):
         self._remove(self._widgets)
         self._widgets = []
         self._messages = list(messages)
+        self._growing.clear()
         self._has_earlier = has_earlier
         self._asked_earlier = False
         self._stuck = True
@@ -153,6 +156,7 @@ class ConversationView(QScrollArea):
 
     def replace(self, message: Message) -> None:
         """Show a message in its new state."""
+        self._growing.pop(message.id, None)
         for index, known in enumerate(self._messages):
             if known.id == message.id:
                 self._messages[index] = message
@@ -175,6 +179,7 @@ class ConversationView(QScrollArea):
 
     def feed(self, message_id: int, kind: str, text: str) -> None:
         """Pass on more of an answer ("text") or of its thinking ("reasoning")."""
+        self._grow(message_id, kind, text)
         widget = self.widget_of(message_id)
         if widget is not None:
             if kind == "reasoning":
@@ -221,13 +226,24 @@ class ConversationView(QScrollArea):
         return self._first + len(self._widgets)
 
     def _add_widget(self, message: Message, index: int) -> MessageWidget:
-        widget = MessageWidget(message, self._theme, self._look, self.highlighter)
+        shown = self._growing.get(message.id, message)
+        widget = MessageWidget(shown, self._theme, self._look, self.highlighter)
         message_id = message.id
         widget.wished.connect(lambda wish: self.wished.emit(message_id, wish))
         widget.edited.connect(lambda text: self.edited.emit(message_id, text))
         widget.link_clicked.connect(self.link_clicked)
         self._layout.insertWidget(index, widget)
         return widget
+
+    def _grow(self, message_id: int, kind: str, text: str) -> None:
+        """Note what has come, for when the answer's widget was dropped and is made again."""
+        known = self._growing.get(message_id) or next(
+            (m for m in reversed(self._messages) if m.id == message_id), None
+        )
+        if known is not None and kind == "reasoning":
+            self._growing[message_id] = replace(known, reasoning=known.reasoning + text)
+        elif known is not None:
+            self._growing[message_id] = replace(known, content=known.content + text)
 
     def _realise_before(self, count: int) -> None:
         """Make widgets of up to `count` messages above the first one."""

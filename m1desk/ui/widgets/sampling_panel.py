@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import QLocale, Qt, QTimer, Signal
-from PySide6.QtGui import QDoubleValidator, QIntValidator
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QValidator
 from PySide6.QtWidgets import (
     QFrame,
     QGridLayout,
@@ -25,7 +26,7 @@ from m1desk.ui.theme import set_look
 from m1desk.ui.widgets.buttons import IconButton
 
 if TYPE_CHECKING:
-    from PySide6.QtGui import QFocusEvent, QValidator
+    from PySide6.QtGui import QFocusEvent
 
     from m1desk.ui.theme import Theme
 
@@ -244,19 +245,20 @@ class _NumberField(QLineEdit):
         self.setAccessibleDescription(parameter.help)
         self.setFixedWidth(104)
         self.setAlignment(Qt.AlignmentFlag.AlignRight)
-        self.setValidator(self._make_validator())
-
-    def _make_validator(self) -> QValidator:
-        low, high = self._parameter.low, self._parameter.high
-        if self._parameter.whole:
-            return QIntValidator(int(low), int(high), self)
-        validator = QDoubleValidator(low, high, 4, self)
-        validator.setNotation(QDoubleValidator.Notation.StandardNotation)
-        validator.setLocale(QLocale.c())
-        return validator
+        self.setValidator(_Validator(parameter, self))
+        self._last = ""
 
     def set_value(self, value: float | None) -> None:
-        self.setText("" if value is None else f"{value:g}" if value < 1e6 else str(int(value)))
+        self._last = "" if value is None else _number_text(value)
+        self.setText(self._last)
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        """Take back what is no number in the range."""
+        if self.hasAcceptableInput():
+            self._last = self.text()
+        else:
+            self.setText(self._last)
+        super().focusOutEvent(event)
 
     def value(self) -> float | int | None:
         """Return the number, or None for the default; what is out of range counts as none."""
@@ -264,6 +266,33 @@ class _NumberField(QLineEdit):
         if not text or not self.hasAcceptableInput():
             return None
         return int(text) if self._parameter.whole else float(text)
+
+
+class _Validator(QValidator):
+    """Takes a number within the range, written with a point, or nothing at all."""
+
+    def __init__(self, parameter: _Parameter, parent: QLineEdit) -> None:
+        super().__init__(parent)
+        self._parameter = parameter
+
+    def validate(self, text: str, position: int) -> tuple[QValidator.State, str, int]:
+        """Say whether the text is, may become, or can't become such a number."""
+        return self._state(text.strip()), text, position
+
+    def _state(self, text: str) -> QValidator.State:
+        form = r"\d*" if self._parameter.whole else r"\d*\.?\d{0,4}"
+        if not text:
+            return QValidator.State.Acceptable
+        if not re.fullmatch(form, text) or not text.isascii():
+            return QValidator.State.Invalid
+        if text == "." or float(text) < self._parameter.low:
+            return QValidator.State.Intermediate
+        fits = float(text) <= self._parameter.high
+        return QValidator.State.Acceptable if fits else QValidator.State.Invalid
+
+
+def _number_text(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:g}"
 
 
 class _TextField(QPlainTextEdit):

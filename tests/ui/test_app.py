@@ -1,0 +1,305 @@
+"""The whole app with a real engine: asking, failing, closing, coming back, pictures."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+from PySide6.QtGui import QImage
+
+from m1desk.app import WindowOptions
+from m1desk.app_assembly import Assembly
+from m1desk.store import Database, Folders, SettingsStore
+from m1desk.ui.bridge import Bridge
+from m1desk.ui.main_window import MainWindow
+from m1desk.ui.viewmodels.settings import SettingsViewModel
+
+from test_main_window import unnamed_controls
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from pytestqt.qtbot import QtBot
+
+    from m1desk.ui.theme import Theme
+
+SLOW = 60_000  # milliseconds; CI machines are busy
+OPTIONS = WindowOptions(calibrate=False)
+
+
+class App:
+    """The parts as `app.run_window` puts them together, without its own event loop."""
+
+    def __init__(self, theme: Theme, folders: Folders, options: WindowOptions) -> None:
+        self.database = Database(folders.database)
+        self.settings = SettingsViewModel(SettingsStore(self.database))
+        self.bridge = Bridge()
+        self.window = MainWindow(theme)
+        self.codes: list[int] = []
+        chosen = self.settings.settings
+        self.window.restore(chosen.window_geometry, chosen.open_page, wide_sidebar=True)
+        self.window.show()
+        self.parts = Assembly(
+            theme,
+            self.window,
+            self.settings,
+            self.bridge,
+            folders=folders,
+            database=self.database,
+            options=options,
+            finish=self.codes.append,
+        )
+        self.parts.start()
+
+    def answers(self) -> list[str]:
+        return [m.content for m in self.parts.chat.conversation.messages if m.role == "assistant"]
+
+    def close(self, qtbot: QtBot) -> None:
+        """Close as the user does, and wait for the end as `run_window` does."""
+        self.parts.closing.close_now()
+        qtbot.waitUntil(lambda: bool(self.codes), timeout=SLOW)
+        self.parts.close()
+        assert self.bridge.stop()
+        self.database.close()
+        self.window.deleteLater()
+
+
+@pytest.fixture
+def folders(home: Path) -> Folders:
+    return Folders.under(home)
+
+
+@pytest.fixture
+def start(theme: Theme, folders: Folders, qtbot: QtBot) -> Iterator[Callable[..., App]]:
+    running: list[App] = []
+
+    def begin(**options: Any) -> App:
+        app = App(theme, folders, replace(OPTIONS, **options))
+        running.append(app)
+        return app
+
+    yield begin
+    for app in running:
+        if app.bridge.is_running:
+            app.close(qtbot)
+
+
+def wait_ready(app: App, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: app.parts.engine.status.is_ready, timeout=SLOW)
+
+
+def test_a_model_given_at_the_start_answers_the_prompt_and_the_app_ends(
+    start: Callable[..., App], scripted_minimax: Path, qtbot: QtBot
+) -> None:
+    app = start(model_path=scripted_minimax, prompt="Hello", exit_after_answer=True)
+    qtbot.waitUntil(lambda: bool(app.codes), timeout=SLOW)
+    assert app.codes == [0]
+    assert app.answers() == ["Hello! I am a very small model, and this is all I can say."]
+    assert not app.window.isVisible()
+    assert app.parts.core.engine.status.pid is None
+
+
+def test_a_model_that_can_not_be_loaded_ends_it_with_a_failure(
+    start: Callable[..., App], tmp_path: Path, qtbot: QtBot
+) -> None:
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(b"GGUF")
+    app = start(model_path=broken, prompt="Hello", exit_after_answer=True)
+    qtbot.waitUntil(lambda: bool(app.codes), timeout=SLOW)
+    assert app.codes == [1]
+
+
+def test_a_broken_model_is_explained_in_the_window_which_lives_on(
+    start: Callable[..., App], tmp_path: Path, qtbot: QtBot
+) -> None:
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(b"GGUF")
+    app = start(model_path=broken)
+    qtbot.waitUntil(lambda: app.window.banner.notice is not None, timeout=SLOW)
+    notice = app.window.banner.notice
+    assert notice is not None
+    assert "broken.gguf" in notice.what
+    assert [step.label for step in notice.steps] == ["Choose another model", "Show log"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX")
+def test_an_engine_killed_in_mid_answer_keeps_what_was_written_and_offers_the_next_step(
+    start: Callable[..., App], tiny_llama: Path, qtbot: QtBot
+) -> None:
+    app = start(model_path=tiny_llama)
+    wait_ready(app, qtbot)
+    pid = app.parts.engine.status.pid
+    assert pid is not None
+    with qtbot.waitSignal(app.parts.chat.conversation.fed, timeout=SLOW):
+        app.parts.chat.conversation.send("Write without end.")
+    os.kill(pid, signal.SIGKILL)
+    qtbot.waitUntil(lambda: app.window.banner.notice is not None, timeout=SLOW)
+    qtbot.waitUntil(lambda: not app.parts.activity.is_writing, timeout=SLOW)
+    answer = app.parts.chat.conversation.messages[-1]
+    assert answer.state == "interrupted"
+    assert answer.content
+    notice = app.window.banner.notice
+    assert notice is not None
+    labels = [step.label for step in notice.steps]
+    assert labels == ["Load again", "Load with safer settings", "Show log"]
+    notice.steps[0].run()
+    assert app.window.banner.notice is None
+    wait_ready(app, qtbot)
+    app.parts.engine.unload()
+    qtbot.waitUntil(lambda: app.parts.engine.status.pid is None, timeout=SLOW)
+
+
+def test_closing_while_a_model_loads_asks_and_cancel_keeps_all(
+    start: Callable[..., App], tiny_llama: Path, qtbot: QtBot
+) -> None:
+    app = start()
+    app.parts.flow.offer(tiny_llama)
+    dialog = app.parts.flow.dialog
+    assert dialog is not None
+    qtbot.waitUntil(dialog.load_button.isEnabled, timeout=SLOW)
+    dialog.load_button.click()
+    assert app.parts.engine.status.is_busy_starting  # seen at once
+    app.window.close()
+    question = app.parts.closing.question
+    assert question is not None
+    assert "is loading" in question.text()
+    next(b for b in question.buttons() if "Cancel" in b.text()).click()
+    assert app.window.isVisible()
+    wait_ready(app, qtbot)
+    assert app.settings.settings.last_model_path == str(tiny_llama)
+
+
+def test_stop_and_quit_ends_the_answer_and_the_engine(
+    start: Callable[..., App], tiny_llama: Path, qtbot: QtBot
+) -> None:
+    app = start(model_path=tiny_llama)
+    wait_ready(app, qtbot)
+    pid = app.parts.engine.status.pid
+    assert pid is not None
+    app.parts.chat.conversation.send("Write without end.")
+    qtbot.waitUntil(lambda: app.parts.activity.is_writing, timeout=SLOW)
+    app.window.close()
+    question = app.parts.closing.question
+    if question is not None:  # the answer may have ended by itself
+        next(b for b in question.buttons() if b.text() == "Stop and quit").click()
+    qtbot.waitUntil(lambda: bool(app.codes), timeout=SLOW)
+    assert app.codes == [0]
+    assert not psutil.pid_exists(pid)
+
+
+def test_page_and_conversation_come_back(
+    start: Callable[..., App], scripted_llama: Path, qtbot: QtBot
+) -> None:
+    app = start(model_path=scripted_llama, prompt="Hello")
+    qtbot.waitUntil(lambda: app.parts._answered, timeout=SLOW)
+    app.window.show_page("monitor")
+    app.close(qtbot)
+    again = start()
+    qtbot.waitUntil(lambda: bool(again.answers()), timeout=SLOW)
+    assert again.answers() == app.answers()
+    assert again.window.page == "monitor"
+
+
+def test_a_system_prompt_of_the_settings_begins_every_new_chat(
+    start: Callable[..., App], qtbot: QtBot
+) -> None:
+    app = start()
+    app.settings.change(default_system_prompt="Be brief.")
+    app.parts._on_command("new_chat")
+    assert app.parts.chat.conversation.system_prompt == "Be brief."
+
+
+@pytest.mark.qt_log_ignore(r"does not support (raise|propagateSizeHints)\(\)", extend=True)
+def test_a_second_start_offers_its_model(
+    start: Callable[..., App], tiny_llama: Path, qtbot: QtBot
+) -> None:
+    app = start()
+    app.parts.on_called(str(tiny_llama))
+    dialog = app.parts.flow.dialog
+    assert dialog is not None
+    qtbot.waitUntil(dialog.load_button.isEnabled, timeout=SLOW)
+    dialog.close()
+
+
+def test_every_control_of_the_window_has_a_name(start: Callable[..., App], qtbot: QtBot) -> None:
+    app = start()
+    qtbot.waitUntil(lambda: app.parts.models.was_scanned, timeout=SLOW)
+    unnamed = unnamed_controls(app.window)
+    assert [(c, c.parent(), c.toolTip()) for c in unnamed] == []
+
+
+RUN = """
+import sys
+from pathlib import Path
+from m1desk.app import WindowOptions, run_window
+sys.exit(run_window(WindowOptions(**eval(sys.argv[1]))))
+"""
+
+
+def run_window(**options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", RUN, repr({"calibrate": False, **options})],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("page", ["models", "monitor"])
+def test_a_picture_of_a_page_is_taken_without_a_display(
+    page: str, tmp_path: Path, home: Path
+) -> None:
+    picture = tmp_path / "window.png"
+    done = subprocess.run(
+        [
+            sys.executable, "-c", RUN,
+            f"dict(screenshot=Path({str(picture)!r}), page={page!r}, theme='dark', size=(900, 600))",
+        ],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    image = QImage(str(picture))
+    assert (image.width(), image.height()) == (900, 600)
+    with Database(Folders.under(home).database) as database:
+        assert SettingsStore(database).load().window_geometry == b""  # nothing is remembered
+
+
+def test_a_home_that_can_not_be_made_is_told_and_ends_with_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a-file").write_text("")
+    monkeypatch.setenv("M1DESK_HOME", str(tmp_path / "a-file"))
+    done = run_window()
+    assert done.returncode == 1
+    assert "can't be made" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM is POSIX")
+def test_a_request_to_end_closes_the_window_cleanly(home: Path) -> None:
+    line = [sys.executable, "-c", RUN, "dict(calibrate=False)"]
+    with subprocess.Popen(line, stderr=subprocess.PIPE, text=True) as process:
+        wait_for_lock(home)
+        second = run_window()  # the first takes the call, so it is up
+        assert second.returncode == 0
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode in {0, -signal.SIGTERM}, errors
+    assert "Traceback" not in errors
+
+
+def wait_for_lock(home: Path) -> None:
+    lock = home / "data" / "window.lock"
+    until = time.monotonic() + 60
+    while not (lock.exists() and lock.read_bytes().strip()):
+        assert time.monotonic() < until
+        time.sleep(0.05)

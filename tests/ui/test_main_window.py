@@ -1,0 +1,244 @@
+"""The frame of the window: pages, shortcuts, sidebar, drops, banner, closing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QLineEdit,
+    QPlainTextEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from m1desk.engines import EngineState, EngineStatus
+from m1desk.ui import MainWindow
+from m1desk.ui.actions import COMMANDS
+from m1desk.ui.errors_banner import Notice, Step
+from m1desk.ui.widgets.drop_overlay import dropped_model
+from m1desk.ui.widgets.shortcuts_dialog import ShortcutsDialog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytestqt.qtbot import QtBot
+
+    from m1desk.ui.theme import Theme
+
+NAMES = ("chat", "models", "monitor", "settings")
+
+
+@pytest.fixture
+def window(theme: Theme, qtbot: QtBot) -> Iterator[MainWindow]:
+    made = MainWindow(theme)
+    made.attach({name: make_page() for name in NAMES})
+    made.resize(1200, 800)
+    made.show()
+    qtbot.waitExposed(made)
+    yield made
+    made.allow_close()
+    made.close()
+    made.deleteLater()
+
+
+def make_page() -> QWidget:
+    """A page with a text field, as the chat has one."""
+    page = QWidget()
+    layout = QVBoxLayout(page)
+    layout.addWidget(QPlainTextEdit())
+    return page
+
+
+def press(window: MainWindow, qtbot: QtBot, key: Qt.Key) -> None:
+    window.activateWindow()
+    qtbot.keyClick(window, key, Qt.KeyboardModifier.ControlModifier)
+
+
+@pytest.mark.parametrize(
+    ("key", "page"),
+    [
+        (Qt.Key.Key_1, "chat"),
+        (Qt.Key.Key_2, "models"),
+        (Qt.Key.Key_3, "monitor"),
+        (Qt.Key.Key_4, "settings"),
+        (Qt.Key.Key_Comma, "settings"),
+    ],
+)
+def test_pages_open_by_keyboard(window: MainWindow, qtbot: QtBot, key: Qt.Key, page: str) -> None:
+    window.show_page("monitor" if page != "monitor" else "chat")
+    press(window, qtbot, key)
+    assert window.page == page
+
+
+def test_new_chat_opens_the_chat_wherever_one_is(window: MainWindow, qtbot: QtBot) -> None:
+    window.show_page("monitor")
+    with qtbot.waitSignal(window.command) as command:
+        press(window, qtbot, Qt.Key.Key_N)
+    assert command.args == ["new_chat"]
+    assert window.page == "chat"
+
+
+def test_every_shortcut_is_different_and_listed(
+    window: MainWindow, theme: Theme, qtbot: QtBot
+) -> None:
+    keys = [command.keys for command in COMMANDS]
+    assert len(set(keys)) == len(keys)
+    dialog = ShortcutsDialog(theme, window)
+    shown = " ".join(
+        label.text() for label in dialog.findChildren(QWidget) if hasattr(label, "text")
+    )
+    assert all(command.text in shown for command in COMMANDS)
+    dialog.close()
+
+
+def test_the_sidebar_folds_to_icons_and_back(window: MainWindow, qtbot: QtBot) -> None:
+    wide = window.sidebar.width()
+    press(window, qtbot, Qt.Key.Key_B)
+    assert window.sidebar.width() < wide
+    press(window, qtbot, Qt.Key.Key_B)
+    assert window.sidebar.width() == wide
+
+
+def test_a_narrow_window_gives_the_sidebars_room_to_the_page(window: MainWindow) -> None:
+    window.resize(900, 600)
+    assert not window.sidebar.is_wide
+    window.resize(1200, 800)
+    assert window.sidebar.is_wide
+
+
+def test_it_comes_back_where_it_was(window: MainWindow, theme: Theme) -> None:
+    window.resize(780, 610)
+    stored = window.geometry_bytes()
+    second = MainWindow(theme)
+    second.restore(stored, "models", wide_sidebar=False)
+    assert (second.width(), second.height()) == (780, 610)
+    assert second.page == "models"
+    assert not second.sidebar.is_wide
+    second.restore(b"spoilt", "nonsense", wide_sidebar=True)
+    assert second.page == "chat"
+    second.deleteLater()
+
+
+def drop(window: MainWindow, target: QWidget, *paths: Path) -> QDropEvent:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    how = (Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton)
+    QApplication.sendEvent(
+        target, QDragEnterEvent(QPoint(5, 5), *how, Qt.KeyboardModifier.NoModifier)
+    )
+    event = QDropEvent(QPointF(5, 5), *how, Qt.KeyboardModifier.NoModifier)
+    QApplication.sendEvent(target, event)
+    return event
+
+
+def test_a_model_dropped_on_the_window_is_offered(window: MainWindow, qtbot: QtBot) -> None:
+    with qtbot.waitSignal(window.model_dropped) as dropped:
+        drop(window, window, Path("/models/a.gguf"))
+    assert dropped.args == [Path("/models/a.gguf")]
+
+
+def test_a_model_dropped_on_a_text_field_is_offered_too(window: MainWindow, qtbot: QtBot) -> None:
+    field = window.findChild(QPlainTextEdit)
+    assert isinstance(field, QPlainTextEdit)
+    with qtbot.waitSignal(window.model_dropped):
+        drop(window, field.viewport(), Path("/models/a.gguf"))
+    assert field.toPlainText() == ""
+
+
+@pytest.mark.parametrize("paths", [(), (Path("/a.txt"),), (Path("/a.gguf"), Path("/b.gguf"))])
+def test_other_drops_are_not_taken_for_a_model(paths: tuple[Path, ...]) -> None:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    assert dropped_model(data) is None
+
+
+def test_closing_is_left_to_the_app(window: MainWindow, qtbot: QtBot) -> None:
+    with qtbot.waitSignal(window.close_wished):
+        window.close()
+    assert window.isVisible()
+    window.allow_close()
+    window.close()
+    assert not window.isVisible()
+
+
+def test_the_banner_says_what_why_and_what_to_do(window: MainWindow, qtbot: QtBot) -> None:
+    done: list[str] = []
+    step = Step("Load again", lambda: done.append("again"))
+    window.banner.show_notice(
+        Notice("It died.", "Out of memory.", "Use less.", steps=(step,), subject="engine")
+    )
+    assert window.banner.isVisible()
+    shown = [
+        child.text() for child in window.banner.findChildren(QWidget) if hasattr(child, "text")
+    ]
+    assert "It died." in shown
+    assert "Out of memory. Use less." in shown
+    button = next(b for b in window.banner.findChildren(QPushButton) if b.text() == "Load again")
+    button.click()
+    assert done == ["again"]
+    window.banner.dismiss("something else")
+    assert window.banner.isVisible()
+    window.banner.dismiss("engine")
+    assert not window.banner.isVisible()
+
+
+def test_the_selector_shows_how_far_loading_is_and_lets_it_be_stopped(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    loading = EngineStatus(EngineState.LOADING, model_name="m", load_fraction=0.43)
+    window.model_selector.show_status(loading)
+    face = window.model_selector.focusProxy()
+    assert face is not None
+    assert face.accessibleName() == "Model: m 43 %"
+    stop = next(
+        b
+        for b in window.model_selector.findChildren(QAbstractButton)
+        if b.accessibleName() == "Stop loading"
+    )
+    with qtbot.waitSignal(window.model_selector.unload_wished):
+        stop.click()
+
+
+def test_it_tells_once_that_it_was_painted(theme: Theme, qtbot: QtBot) -> None:
+    made = MainWindow(theme)
+    painted: list[bool] = []
+    made.first_painted.connect(lambda: painted.append(True))
+    made.show()
+    qtbot.waitUntil(lambda: bool(painted))
+    made.repaint()
+    qtbot.wait(20)
+    assert painted == [True]
+    made.allow_close()
+    made.close()
+    made.deleteLater()
+
+
+def unnamed_controls(root: QWidget) -> list[QWidget]:
+    """Controls that a screen reader could not name."""
+    kinds = (QAbstractButton, QLineEdit, QPlainTextEdit, QComboBox, QAbstractSpinBox)
+    inner = {spin.findChild(QLineEdit) for spin in root.findChildren(QAbstractSpinBox)}
+    return [
+        child
+        for child in root.findChildren(QWidget)
+        if isinstance(child, kinds)
+        and child not in inner
+        and not child.accessibleName()
+        and not (isinstance(child, QAbstractButton) and child.text())
+        and not child.objectName().startswith("qt_")
+        and not isinstance(child.parent(), QLineEdit)  # Qt's own button that clears it
+    ]
+
+
+def test_every_control_of_the_frame_has_a_name(theme: Theme, qtbot: QtBot) -> None:
+    made = MainWindow(theme)
+    assert unnamed_controls(made) == []
+    made.deleteLater()
