@@ -162,7 +162,7 @@ def start_llama_server(
     line = [
         binary, "--model", str(model), "--port", str(port), "--ctx-size", str(CONTEXT_TOKENS),
         "--parallel", str(STREAMS), "--kv-unified", "--threads", str(settings.threads),
-        "--flash-attn", "on", "--cache-ram", "0", "--no-webui", "--no-warmup",
+        "--flash-attn", "on", "--no-webui", "--no-warmup",
     ]  # fmt: skip
     if settings.extra_buffers == "off":
         line.append("--no-repack")

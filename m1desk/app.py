@@ -124,11 +124,13 @@ class _Run:
         self._assembly: Assembly | None = None
         self._errors: UnexpectedErrorDialog | None = None
         self._first: FirstWindow | None = None
+        self._handed_over = ""
         hook.caught.connect(self._on_caught)
         self._settings.changed.connect(self._on_settings_changed)
         self._window.first_painted.connect(self._on_first_painted)
         if options.screenshot is None:
             self._first = FirstWindow(lock.name)
+            self._first.called.connect(self._on_called)
 
     def run(self) -> int:
         """Show the window and return the exit status."""
@@ -175,8 +177,16 @@ class _Run:
             finish=self._app.exit,
         )
         self._assembly.start()
-        if self._first is not None:
-            self._first.called.connect(self._assembly.on_called)
+        if self._handed_over:
+            self._assembly.offer_model(self._handed_over)
+
+    def _on_called(self, model_path: str) -> None:
+        """Come forward, because the app was started again; offer the model it was given."""
+        self._window.bring_forward()
+        if model_path and self._assembly is not None:
+            self._assembly.offer_model(model_path)
+        elif model_path:
+            self._handed_over = model_path
 
     def _on_settings_changed(self, settings: AppSettings) -> None:
         if self._options.theme is None and settings.theme != self._theme.choice:

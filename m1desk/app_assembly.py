@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import aclosing
 from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
@@ -13,23 +12,17 @@ from typing import TYPE_CHECKING, Final
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QGuiApplication
 
-from m1desk.chat import ConversationStore, TurnRunner
+from m1desk.app_core import Core
 from m1desk.engines import (
     CalibrationProgress,
-    EngineMonitor,
-    EngineRates,
     EngineStatus,
-    LlamaEngine,
     LlamaSettings,
-    calibrate,
-    remembered_calibration,
     sweep_leftovers,
 )
 from m1desk.engines.turn import SamplingParameters
 from m1desk.errors import M1DeskError
-from m1desk.hardware import Sampler, probe_machine
+from m1desk.hardware import Sampler
 from m1desk.models import engine_version
-from m1desk.store import Measurements
 from m1desk.ui.closing import Closing
 from m1desk.ui.engine_notices import EngineNotices
 from m1desk.ui.errors_banner import notice_of
@@ -49,18 +42,18 @@ from m1desk.ui.viewmodels.monitor import MonitorViewModel
 from m1desk.ui.viewmodels.settings_calibration import CalibrationViewModel
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
 
     from m1desk.app import WindowOptions
     from m1desk.chat import Conversation, Message
-    from m1desk.engines import EndedProcess, EngineCalibration
-    from m1desk.engines.turn import ChatRequest, TurnEvent
+    from m1desk.engines import EndedProcess
     from m1desk.errors import StorageError
     from m1desk.hardware import Machine
     from m1desk.store import AppSettings, Database, Folders
     from m1desk.ui.bridge import Bridge
     from m1desk.ui.main_window import MainWindow
     from m1desk.ui.theme import Theme
+    from m1desk.ui.viewmodels.engine_activity import Activity
     from m1desk.ui.viewmodels.models import FileReport
     from m1desk.ui.viewmodels.monitor import MonitorSample
     from m1desk.ui.viewmodels.settings import SettingsViewModel
@@ -69,65 +62,6 @@ _log = logging.getLogger(__name__)
 
 _SCREENSHOT_SAMPLES: Final = 4
 """Seconds of history in a picture of the Monitor page."""
-
-
-class EngineSource:
-    """Answers turns with whatever model the engine runs when it is asked."""
-
-    def __init__(self, engine: LlamaEngine) -> None:
-        self._engine = engine
-
-    @property
-    def model(self) -> str:
-        """The loaded model's name."""
-        return self._engine.status.model_name
-
-    async def stream_turn(self, request: ChatRequest) -> AsyncIterator[TurnEvent]:
-        """Stream the answer; raises EngineFailed when no model is ready."""
-        async with aclosing(self._engine.client().stream_turn(request)) as events:
-            async for event in events:
-                yield event
-
-
-class Core:
-    """The parts that know nothing of Qt, made for one window; used on the bridge's loop."""
-
-    def __init__(self, folders: Folders, database: Database, bridge: Bridge) -> None:
-        self.folders = folders
-        self.measurements = Measurements(database)
-        self.store = ConversationStore(database)
-        self.runner = TurnRunner(self.store, bridge.post)
-        self.engine = LlamaEngine(folders, self.measurements, bridge.post)
-        self.source = EngineSource(self.engine)
-        self.sampler: Sampler | None = None
-        self._rates = EngineMonitor()
-
-    async def rates(self) -> EngineRates | None:
-        """How fast the engine works now, None when none answers."""
-        if not self.engine.status.is_ready:
-            self._rates.reset()
-            return None
-        return self._rates.update(await self.engine.client().metrics())
-
-    async def wind_up(self) -> None:
-        """End every answer, then the engine."""
-        await self.runner.stop_all()
-        await self.engine.unload()
-
-    async def calibrate(
-        self, on_progress: Callable[[CalibrationProgress], None]
-    ) -> EngineCalibration:
-        """Measure the engine and remember what was found."""
-        return await calibrate(self.folders, self.measurements, on_progress)
-
-    def calibration(self) -> EngineCalibration | None:
-        """What was measured before; raises StorageError."""
-        return remembered_calibration(self.measurements)
-
-    def probe(self) -> Machine:
-        """Look at the machine; blocks."""
-        folders = self.folders
-        return probe_machine([folders.models, folders.data], measurements=self.measurements)
 
 
 class Assembly(QObject):
@@ -157,7 +91,7 @@ class Assembly(QObject):
         self._samples = 0
         self._signals: QuitSignals | None = None
         self._sampling: object = None
-        self.core = core = Core(folders, database, bridge)
+        self.core = core = Core(folders, database, bridge.post)
         self.calibration = CalibrationViewModel(
             bridge, core.calibration, core.calibrate, parent=self
         )
@@ -220,11 +154,9 @@ class Assembly(QObject):
         if self.core.sampler is not None:
             self.core.sampler.close()
 
-    def on_called(self, model_path: str) -> None:
-        """Come forward, because the app was started again; offer the model it was given."""
-        self._window.bring_forward()
-        if model_path:
-            self.flow.offer(Path(model_path))
+    def offer_model(self, path: str) -> None:
+        """Open the load dialog for a file that a second start of the app was given."""
+        self.flow.offer(Path(path))
 
     async def _prepare(self) -> tuple[EndedProcess, ...]:
         """Clear away what a crash left behind: engines, and answers that were never finished."""
@@ -283,6 +215,8 @@ class Assembly(QObject):
         engine.status_changed.connect(self._on_status)
         engine.loaded.connect(self._on_loaded)
         self.activity.changed.connect(window.status_bar.show_activity)
+        self.activity.changed.connect(self._on_activity)
+        window.enable_command("stop", on=False)
         self.activity.turn_ended.connect(self._on_turn_ended)
         self.monitor.sampled.connect(self._on_sampled)
         self.calibration.progressed.connect(self._on_calibration)
@@ -353,6 +287,10 @@ class Assembly(QObject):
         else:
             self._window.model_selector.open_list()
 
+    def _on_activity(self, activity: Activity) -> None:
+        """Take Esc only while there is something to stop: fields and dialogs use it too."""
+        self._window.enable_command("stop", on=bool(activity.writing))
+
     def _on_machine(self, machine: Machine) -> None:
         self.core.sampler = Sampler(machine)
         self.monitor.start(self.core.sampler)
@@ -364,8 +302,10 @@ class Assembly(QObject):
         self._window.status_bar.show_sample(sample.machine)
 
     def _on_calibration(self, progress: CalibrationProgress) -> None:
-        done = progress.stage == "done"
-        self._window.status_bar.show_task("" if done else "Measuring the engine, once")
+        task = "Measuring this computer, once"
+        if progress.measured:
+            task = f"{task} · {progress.measured} settings tried"
+        self._window.status_bar.show_task("" if progress.stage == "done" else task)
 
     def _on_settings_changed(self, settings: AppSettings) -> None:
         sampling = default_sampling(settings)

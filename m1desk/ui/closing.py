@@ -84,7 +84,7 @@ class Closing(QObject):
         if self._closing:
             return
         if self._box is not None:
-            self._box.raise_()
+            self._box.activateWindow()
             return
         box = QMessageBox(self._window)
         box.setWindowTitle("Quit M1 Desk")

@@ -145,6 +145,10 @@ class MainWindow(QWidget):
         """Open the list of keyboard shortcuts."""
         ShortcutsDialog(self._theme, self).open()
 
+    def enable_command(self, name: str, *, on: bool) -> None:
+        """Let a command's keys work or not; KeyError for an unknown name."""
+        self._actions[name].setEnabled(on)
+
     def allow_close(self) -> None:
         """Let the next closing through."""
         self._close_allowed = True
@@ -230,7 +234,7 @@ class MainWindow(QWidget):
         self.sidebar.chosen.connect(self.show_page)
         self.sidebar.toggle_wished.connect(self.toggle_sidebar)
         self._help.clicked.connect(self.show_shortcuts)
-        make_actions(
+        self._actions = make_actions(
             self,
             {
                 "new_chat": lambda: self._on_chat_command("new_chat"),

@@ -23,7 +23,7 @@ from m1desk.errors import EngineFailed
 from m1desk.store import Database
 from m1desk.ui.pages.chat_page import ChatPage
 from m1desk.ui.viewmodels.chat import ChatViewModel
-from m1desk.ui.viewmodels.conversation import usage
+from m1desk.ui.viewmodels.context_usage import usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

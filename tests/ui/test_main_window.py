@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from naming import unnamed_controls
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
-    QAbstractSpinBox,
     QApplication,
-    QComboBox,
-    QLineEdit,
     QPlainTextEdit,
     QPushButton,
     QVBoxLayout,
@@ -220,22 +218,6 @@ def test_it_tells_once_that_it_was_painted(theme: Theme, qtbot: QtBot) -> None:
     made.allow_close()
     made.close()
     made.deleteLater()
-
-
-def unnamed_controls(root: QWidget) -> list[QWidget]:
-    """Controls that a screen reader could not name."""
-    kinds = (QAbstractButton, QLineEdit, QPlainTextEdit, QComboBox, QAbstractSpinBox)
-    inner = {spin.findChild(QLineEdit) for spin in root.findChildren(QAbstractSpinBox)}
-    return [
-        child
-        for child in root.findChildren(QWidget)
-        if isinstance(child, kinds)
-        and child not in inner
-        and not child.accessibleName()
-        and not (isinstance(child, QAbstractButton) and child.text())
-        and not child.objectName().startswith("qt_")
-        and not isinstance(child.parent(), QLineEdit)  # Qt's own button that clears it
-    ]
 
 
 def test_every_control_of_the_frame_has_a_name(theme: Theme, qtbot: QtBot) -> None:

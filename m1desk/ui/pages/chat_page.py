@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 
 from m1desk.engines.status import EngineState
 from m1desk.errors import EngineError
-from m1desk.ui.viewmodels.conversation import estimate_tokens
+from m1desk.ui.viewmodels.context_usage import estimate_tokens
 from m1desk.ui.widgets.buttons import IconButton
 from m1desk.ui.widgets.composer import Composer
 from m1desk.ui.widgets.conversation_empty import ConversationEmpty

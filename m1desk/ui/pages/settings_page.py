@@ -9,7 +9,6 @@ from PySide6.QtCore import Qt, QUrl, Signal, qVersion
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QHBoxLayout,
     QLabel,
     QPlainTextEdit,
@@ -21,15 +20,15 @@ from PySide6.QtWidgets import (
 
 import m1desk
 from m1desk.ui.widgets.calibration_card import CalibrationCard
+from m1desk.ui.widgets.calm_fields import choice, whole_number
 from m1desk.ui.widgets.elided_label import ElidedLabel
-from m1desk.ui.widgets.number_fields import whole_number
 from m1desk.ui.widgets.settings_card import SettingsCard
 from m1desk.ui.widgets.settings_sampling import SamplingFields
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from PySide6.QtWidgets import QSpinBox
+    from PySide6.QtWidgets import QComboBox, QSpinBox
 
     from m1desk.store import Folders
     from m1desk.ui.theme import Theme
@@ -188,10 +187,8 @@ class SettingsPage(QWidget):
     # -- controls ----------------------------------------------------------------------------------
 
     def _choice(self, key: str, options: tuple[tuple[object, str], ...]) -> QComboBox:
-        box = QComboBox()
+        box = choice("", options)  # its name is given when its row is added
         box.setFixedWidth(_WIDTH)
-        for value, text in options:
-            box.addItem(text, value)
         box.setCurrentIndex(max(0, box.findData(getattr(self._settings.settings, key))))
         box.currentIndexChanged.connect(
             lambda _index: self._settings.change(**{key: box.currentData()})
@@ -199,8 +196,7 @@ class SettingsPage(QWidget):
         return box
 
     def _number(self, key: str, least: int, most: int, step: int, suffix: str = "") -> QSpinBox:
-        spin = whole_number(key, least, most, step=step, suffix=suffix)
-        spin.setAccessibleName("")  # the row's name is given when it is added
+        spin = whole_number("", least, most, step=step, suffix=suffix)  # likewise
         spin.setFixedWidth(_WIDTH)
         spin.setValue(getattr(self._settings.settings, key))
         spin.valueChanged.connect(lambda value: self._settings.change(**{key: value}))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QObject, Signal
@@ -17,34 +17,20 @@ from m1desk.chat import (
 )
 from m1desk.engines.status import EngineState, EngineStatus
 from m1desk.engines.turn import SamplingParameters
+from m1desk.ui.viewmodels.context_usage import usage
+from m1desk.ui.viewmodels.running_answers import RunningAnswers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine
     from typing import Any
 
     from m1desk.chat import ConversationStore, TurnRunner, TurnSource
-    from m1desk.engines.turn import PrefillProgress
     from m1desk.ui.bridge import Bridge
 
 FIRST_MESSAGES: Final = 60
 EARLIER_MESSAGES: Final = 60
-CHARACTERS_PER_TOKEN: Final = 4
-"""A rule of thumb for English; only where the engine has not counted, and marked as a guess."""
 
 _CONTINUE: Final = "Please continue exactly where you stopped."
-
-
-@dataclass(slots=True)
-class _Running:
-    """An answer being written: what has arrived, for when its conversation is opened again."""
-
-    message: Message
-    text: list[str] = field(default_factory=list)
-    reasoning: list[str] = field(default_factory=list)
-    progress: PrefillProgress | None = None
-
-    def current(self) -> Message:
-        return replace(self.message, content="".join(self.text), reasoning="".join(self.reasoning))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +92,7 @@ class ConversationViewModel(QObject):
         self._status = EngineStatus(EngineState.STOPPED)
         self._conversation: Conversation | None = None
         self._messages: list[Message] = []
-        self._running: dict[int, _Running] = {}  # by conversation
+        self._running = RunningAnswers()
         self._asked: set[int | None] = set()  # conversations whose turn has yet to begin
         self._opening = 0
         self._draft_settings: tuple[str, SamplingParameters] = ("", SamplingParameters())
@@ -138,7 +124,7 @@ class ConversationViewModel(QObject):
     @property
     def is_any_answering(self) -> bool:
         """Whether an answer is being written in any conversation."""
-        return bool(self._running or self._asked)
+        return self._running.is_any or bool(self._asked)
 
     @property
     def system_prompt(self) -> str:
@@ -191,7 +177,7 @@ class ConversationViewModel(QObject):
 
         def on_done(result: _Opened) -> None:
             if opening == self._opening:
-                messages = self._with_running(result.messages)
+                messages = self._running.fill_in(result.messages)
                 self._show(
                     result.conversation,
                     messages,
@@ -276,7 +262,7 @@ class ConversationViewModel(QObject):
 
     def on_deleted(self, conversation_id: int) -> None:
         """Leave a conversation that is gone."""
-        self._running.pop(conversation_id, None)
+        self._running.end(conversation_id)
         if conversation_id == self._id:
             self.start_new()
 
@@ -357,7 +343,7 @@ class ConversationViewModel(QObject):
 
     def _on_reload(self, result: _Opened) -> None:
         if result.conversation.id == self._id:
-            messages = self._with_running(result.messages)
+            messages = self._running.fill_in(result.messages)
             self._show(result.conversation, messages, has_earlier=result.has_earlier, go_to=None)
 
     def _show(
@@ -372,16 +358,16 @@ class ConversationViewModel(QObject):
         self._messages = list(messages)
         self.opened.emit(conversation)
         self.reset.emit(messages, has_earlier, go_to)
-        running = None if conversation is None else self._running.get(conversation.id)
-        if running is not None and running.progress is not None and not running.text:
-            self.prefilled.emit(running.message.id, running.progress)
+        if conversation is not None:
+            self._tell_progress(conversation.id)
         self.answering_changed.emit(self.is_answering)
         self._tell_usage()
 
-    def _with_running(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
-        """Put in what has arrived of an answer since it was last written to the database."""
-        running = {r.message.id: r for r in self._running.values()}
-        return tuple(running[m.id].current() if m.id in running else m for m in messages)
+    def _tell_progress(self, conversation_id: int) -> None:
+        """Tell how far the prompt is read of an answer that has no text yet."""
+        running = self._running.get(conversation_id)
+        if running is not None and running.progress is not None and not running.has_begun:
+            self.prefilled.emit(running.message.id, running.progress)
 
     def _change_settings(self, prompt: str, sampling: SamplingParameters) -> None:
         if self._conversation is None:
@@ -409,12 +395,7 @@ class ConversationViewModel(QObject):
         self._flush(deltas)
 
     def _take_delta(self, event: TurnDelta, deltas: dict[tuple[int, str], list[str]]) -> None:
-        running = self._running.get(event.conversation_id)
-        if running is None:
-            return
-        parts = running.text if event.kind == "text" else running.reasoning
-        parts.append(event.text)
-        if event.conversation_id == self._id:
+        if self._running.take(event) and event.conversation_id == self._id:
             deltas.setdefault((event.message_id, event.kind), []).append(event.text)
 
     def _flush(self, deltas: dict[tuple[int, str], list[str]]) -> None:
@@ -424,7 +405,7 @@ class ConversationViewModel(QObject):
         deltas.clear()
 
     def _on_started(self, event: TurnStarted) -> None:
-        self._running[event.conversation_id] = _Running(event.answer)
+        self._running.start(event.answer)
         self.list_stale.emit()
         if event.conversation_id != self._id:
             return
@@ -436,14 +417,12 @@ class ConversationViewModel(QObject):
         self.answering_changed.emit(True)
 
     def _on_prefill(self, event: TurnPrefill) -> None:
-        running = self._running.get(event.conversation_id)
-        if running is not None:
-            running.progress = event.progress
+        self._running.note_progress(event)
         if event.conversation_id == self._id:
             self.prefilled.emit(event.message_id, event.progress)
 
     def _on_ended(self, event: TurnEnded) -> None:
-        self._running.pop(event.conversation_id, None)
+        self._running.end(event.conversation_id)
         self._asked.discard(event.conversation_id)
         self.list_stale.emit()
         if event.conversation_id != self._id:
@@ -469,22 +448,3 @@ class ConversationViewModel(QObject):
     def _tell_usage(self) -> None:
         used, exact = usage(self._messages, self.system_prompt)
         self.usage_changed.emit(used, exact)
-
-
-def usage(messages: Sequence[Message], system_prompt: str) -> tuple[int, bool]:
-    """Tokens of a conversation, and whether the engine counted all of them.
-
-    The engine's count of the last answer covers all before it; what came after is estimated.
-    """
-    later = 0
-    for message in reversed(messages):
-        if message.stats is not None and message.stats.prompt_tokens > 0:
-            counted = message.stats.prompt_tokens + message.stats.completion_tokens
-            return counted + later, later == 0
-        later += estimate_tokens(len(message.content))
-    return later + estimate_tokens(len(system_prompt)), later == 0 and not system_prompt
-
-
-def estimate_tokens(characters: int) -> int:
-    """Guess how many tokens so many characters are."""
-    return -(-characters // CHARACTERS_PER_TOKEN)

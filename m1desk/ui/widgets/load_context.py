@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 
 from m1desk.ui.theme import text_font
 from m1desk.ui.units import context_text
-from m1desk.ui.widgets.number_fields import whole_number
+from m1desk.ui.widgets.calm_fields import whole_number
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QPaintEvent

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
-    QComboBox,
     QFormLayout,
     QLabel,
     QToolButton,
@@ -15,8 +14,8 @@ from PySide6.QtWidgets import (
 )
 
 from m1desk.engines.status import LlamaSettings
+from m1desk.ui.widgets.calm_fields import choice, whole_number
 from m1desk.ui.widgets.load_context import ContextField
-from m1desk.ui.widgets.number_fields import whole_number
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,8 +54,8 @@ class LoadOptions(QWidget):
         self._parallel = whole_number("Requests served at once", 1, _MOST_PARALLEL)
         self._gpu_layers = whole_number("Layers on the GPU", -1, 999)
         self._gpu_layers.setSpecialValueText("All")
-        self._kv_type = _choice("Type of the KV cache", _KV_TYPES)
-        self._flash = _choice("Flash attention", _SWITCH)
+        self._kv_type = choice("Type of the KV cache", _KV_TYPES)
+        self._flash = choice("Flash attention", _SWITCH)
         self._threads = whole_number("Processor threads", 0, 512)
         self._threads.setSpecialValueText("Automatic (measured)")
         self._ubatch = whole_number("Prefill batch in tokens", 32, 4096)
@@ -122,8 +121,8 @@ class LoadOptions(QWidget):
         layout.addWidget(self._advanced)
         for field in (self._parallel, self._gpu_layers, self._threads, self._ubatch):
             field.setFixedWidth(_FIELD_WIDTH)
-        for choice in (self._kv_type, self._flash):
-            choice.setFixedWidth(_FIELD_WIDTH)
+        for box in (self._kv_type, self._flash):
+            box.setFixedWidth(_FIELD_WIDTH)
 
     def _take(self, defaults: AppSettings) -> None:
         self.context.set_tokens(defaults.default_context_tokens)
@@ -137,8 +136,8 @@ class LoadOptions(QWidget):
         self.context.changed.connect(self.changed)
         for spin in (self._parallel, self._gpu_layers, self._threads, self._ubatch):
             spin.valueChanged.connect(self.changed)
-        for choice in (self._kv_type, self._flash):
-            choice.currentIndexChanged.connect(self.changed)
+        for box in (self._kv_type, self._flash):
+            box.currentIndexChanged.connect(self.changed)
 
     def _on_toggled(self, shown: bool) -> None:  # noqa: FBT001 - a slot of Qt's
         self._advanced.setVisible(shown)
@@ -158,11 +157,3 @@ def _label(text: str) -> QLabel:
     label = QLabel(text)
     label.setFixedWidth(_LABEL_WIDTH)
     return label
-
-
-def _choice(name: str, options: tuple[tuple[object, str], ...]) -> QComboBox:
-    box = QComboBox()
-    box.setAccessibleName(name)
-    for value, text in options:
-        box.addItem(text, value)
-    return box

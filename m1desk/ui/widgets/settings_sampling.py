@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
-from m1desk.ui.widgets.number_fields import decimal_number
+from m1desk.ui.widgets.calm_fields import decimal_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,0 +1,83 @@
+"""Fields that the wheel changes only when they have the focus, so that scrolling past is safe."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QAbstractSpinBox, QComboBox, QDoubleSpinBox, QSpinBox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from PySide6.QtGui import QWheelEvent
+
+_MARGIN: Final = 8
+
+
+class _CalmSpinBox(QSpinBox):
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        if self.hasFocus():
+            super().wheelEvent(event)
+        else:
+            event.ignore()
+
+
+class _CalmDoubleSpinBox(QDoubleSpinBox):
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        if self.hasFocus():
+            super().wheelEvent(event)
+        else:
+            event.ignore()
+
+
+class _CalmComboBox(QComboBox):
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        if self.hasFocus():
+            super().wheelEvent(event)
+        else:
+            event.ignore()
+
+
+def whole_number(name: str, least: int, most: int, *, step: int = 1, suffix: str = "") -> QSpinBox:
+    """Make a field for a whole number; `name` is told to screen readers."""
+    field = _CalmSpinBox()
+    field.setRange(least, most)
+    field.setSingleStep(step)
+    field.setSuffix(suffix)
+    _finish(field, name)
+    return field
+
+
+def decimal_number(
+    name: str, least: float, most: float, *, step: float, digits: int
+) -> QDoubleSpinBox:
+    """Make a field for a number with `digits` after the point."""
+    field = _CalmDoubleSpinBox()
+    field.setDecimals(digits)
+    field.setRange(least, most)
+    field.setSingleStep(step)
+    _finish(field, name)
+    return field
+
+
+def choice(name: str, options: Iterable[tuple[object, str]]) -> QComboBox:
+    """Make a field that offers values by their texts."""
+    field = _CalmComboBox()
+    field.setAccessibleName(name)
+    field.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    for value, text in options:
+        field.addItem(text, value)
+    return field
+
+
+def _finish(field: QAbstractSpinBox, name: str) -> None:
+    field.setAccessibleName(name)
+    field.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    field.setGroupSeparatorShown(True)
+    field.setKeyboardTracking(False)
+    # The text field inside would take the look of one that stands alone, frame in frame.
+    # NoButtons would be the plain way to have no arrows; with a stylesheet it leaves no room for
+    # the text (Qt 6.11), so the stylesheet makes the arrows 0 wide.
+    field.lineEdit().setProperty("bare", True)
+    field.lineEdit().setTextMargins(_MARGIN, 0, _MARGIN, 0)
