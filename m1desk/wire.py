@@ -19,12 +19,12 @@ KEY_VARIABLE: Final = "M1DESK_API_KEY"
 """The environment variable that carries the bearer key to a worker."""
 
 FailureReason = Literal[
-    "out_of_memory",      # the engine could not allocate weights, KV cache or buffers
-    "bad_model_file",     # truncated, damaged, not a GGUF
+    "out_of_memory",  # the engine could not allocate weights, KV cache or buffers
+    "bad_model_file",  # truncated, damaged, not a GGUF
     "unknown_architecture",
     "port_taken",
-    "bad_settings",       # contradictory or impossible settings
-    "engine_error",       # anything else, said in `detail`
+    "bad_settings",  # contradictory or impossible settings
+    "engine_error",  # anything else, said in `detail`
 ]
 
 
@@ -114,8 +114,8 @@ def decode_event(line: bytes) -> WorkerEvent | None:
 class PromptProgress(TypedDict):
     """`prompt_progress` of a streamed chunk: how far the prefill is (tokens; milliseconds)."""
 
-    total: int      # tokens of the whole prompt
-    cache: int      # of them reused from an earlier state, not read again
+    total: int  # tokens of the whole prompt
+    cache: int  # of them reused from an earlier state, not read again
     processed: int  # done so far, `cache` included
     time_ms: int
 
@@ -123,10 +123,10 @@ class PromptProgress(TypedDict):
 class Timings(TypedDict):
     """`timings` of the last chunk: what was read, what was written, how fast."""
 
-    cache_n: int        # prompt tokens reused
-    prompt_n: int       # prompt tokens read
+    cache_n: int  # prompt tokens reused
+    prompt_n: int  # prompt tokens read
     prompt_ms: float
     prompt_per_second: float
-    predicted_n: int    # tokens written
+    predicted_n: int  # tokens written
     predicted_ms: float
     predicted_per_second: float

@@ -29,7 +29,7 @@ MOVES: Final[Mapping[EngineState, frozenset[EngineState]]] = MappingProxyType(
 an engine that dies of being stopped has not failed."""
 
 
-class ImpossibleMove(RuntimeError):  # noqa: N818 - a fault of this program's, never shown as such
+class ImpossibleMove(RuntimeError):
     """A move that the table does not have."""
 
 

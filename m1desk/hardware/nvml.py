@@ -16,7 +16,7 @@ NOT_SUPPORTED: Final = 3
 """The code of "this device has no such thing"."""
 
 
-class NvmlUnavailable(Exception):  # noqa: N818 - a state of the machine, handled next door
+class NvmlUnavailable(Exception):
     """NVML can't be used; `is_absence` when that is what a machine without NVIDIA says."""
 
     def __init__(self, why: str, *, is_absence: bool) -> None:

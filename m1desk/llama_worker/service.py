@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from m1desk.llama_worker.engine import Engine
 
 
-class ContextExceeded(Exception):  # noqa: N818 - named after the condition, as llama.cpp does
+class ContextExceeded(Exception):
     """A prompt longer than the context; nothing is ever cut."""
 
     def __init__(self, prompt_tokens: int, context_tokens: int) -> None:
