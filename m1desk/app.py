@@ -57,6 +57,7 @@ class WindowOptions:
         prompt: asked in a new conversation once the model is ready.
         exit_after_answer: end when that is answered; the exit status says whether it went well.
         calibrate: measure the engine at start if it never was on this machine.
+        greet: on a first start, with no model and no conversation, show a tiny model's answer.
     """
 
     model_path: Path | None = None
@@ -67,6 +68,7 @@ class WindowOptions:
     prompt: str = ""
     exit_after_answer: bool = False
     calibrate: bool = True
+    greet: bool = True
 
 
 def run_window(options: WindowOptions) -> int:

@@ -19,6 +19,7 @@ from m1desk.engines import (
     LlamaSettings,
     sweep_leftovers,
 )
+from m1desk.engines.greeting import QUESTION
 from m1desk.engines.turn import SamplingParameters
 from m1desk.errors import M1DeskError
 from m1desk.hardware import Sampler
@@ -86,6 +87,7 @@ class Assembly(QObject):
         self._bridge = bridge
         self._options = options
         self._finish = finish
+        self._prompt = options.prompt
         self._code = 0
         self._answered = False
         self._samples = 0
@@ -169,12 +171,35 @@ class Assembly(QObject):
         if swept:
             _log.warning("ended %d processes that a crash had left behind", len(swept))
             self._window.status_bar.tell("Cleared away what a crash had left running.")
-        self.chat.library.refresh(then=self._open_last_conversation)
+        self.chat.library.refresh(then=self._on_library_read)
         may_measure = self._options.calibrate and self._options.screenshot is None
         if may_measure and self.calibration.known() is None:
             self.calibration.start()
         self._load_at_start()
         self._bridge.submit(asyncio.to_thread(import_module, "pyqtgraph"))
+
+    def _on_library_read(self) -> None:
+        self._open_last_conversation()
+        if self._is_first_start():
+            self._bridge.submit(
+                asyncio.to_thread(self.core.write_greeting_model), on_done=self._greet
+            )
+
+    def _is_first_start(self) -> bool:
+        """Nothing was ever loaded or asked here, and nothing else is asked for now."""
+        options = self._options
+        return (
+            options.greet
+            and options.screenshot is None
+            and options.model_path is None
+            and not self._settings.settings.last_model_path
+            and not self.chat.library.conversations
+        )
+
+    def _greet(self, model: Path) -> None:
+        """Show that all works: a tiny model is loaded and asked who it is."""
+        self._prompt = self._prompt or QUESTION
+        self.models.inspect(model, self._on_inspected_at_start)
 
     def _open_last_conversation(self) -> None:
         wanted = self._settings.settings.open_conversation
@@ -271,10 +296,11 @@ class Assembly(QObject):
             self._end(1)
 
     def _on_loaded(self, _settings: LlamaSettings) -> None:
-        if self._options.prompt and not self._answered:
+        if self._prompt:
+            prompt, self._prompt = self._prompt, ""
             self._window.show_page("chat")
             self.chat.conversation.start_new()
-            self.chat.conversation.send(self._options.prompt)
+            self.chat.conversation.send(prompt)
 
     def _on_turn_ended(self, message: Message) -> None:
         self._answered = True

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from m1desk.chat import ConversationStore, TurnRunner
 from m1desk.engines import EngineMonitor, LlamaEngine, calibrate, remembered_calibration
+from m1desk.engines.greeting import write_greeting_model
 from m1desk.hardware import probe_machine
 from m1desk.store import Measurements
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
 
     from m1desk.engines import CalibrationProgress, EngineCalibration, EngineRates
     from m1desk.engines.turn import ChatRequest, TurnEvent
@@ -76,6 +78,10 @@ class Core:
     def calibration(self) -> EngineCalibration | None:
         """What was measured before; raises StorageError."""
         return remembered_calibration(self.measurements)
+
+    def write_greeting_model(self) -> Path:
+        """Make the tiny model of a first start; blocks; raises EngineFailed."""
+        return write_greeting_model(self.folders.cache)
 
     def probe(self) -> Machine:
         """Look at the machine; blocks."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from pathlib import Path
 
@@ -10,10 +9,8 @@ import m1desk
 from m1desk.cli.chat import ChatOptions, chat
 from m1desk.cli.session import say
 from m1desk.engines import LlamaSettings
-from m1desk.engines.spec import child_environment, module_command
+from m1desk.engines.greeting import QUESTION, write_greeting_model
 from m1desk.engines.turn import SamplingParameters
-
-_QUESTION = "Hello! Who are you?"
 
 
 def demo() -> None:
@@ -25,18 +22,12 @@ def demo() -> None:
     say("No demo model ships yet: making a tiny one on the spot. It has M1's architecture and")
     say("runs through every part of the engine, but its answer is fixed and means nothing.")
     with tempfile.TemporaryDirectory() as folder:
-        model = Path(folder) / "tiny-minimax-01.gguf"
-        # in a child, because writing one needs the worker's libraries
-        subprocess.run(
-            [*module_command("m1desk.llama_worker"), "tiny-model", str(model)],
-            check=True,
-            env=child_environment(),
-        )
-        say(f"\nYou: {_QUESTION}\n")
+        model = write_greeting_model(Path(folder))
+        say(f"\nYou: {QUESTION}\n")
         chat(
             ChatOptions(
                 settings=LlamaSettings(model_path=model, context_tokens=2048),
-                prompt=_QUESTION,
+                prompt=QUESTION,
                 sampling=SamplingParameters(temperature=0.0, max_tokens=64),
             )
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QFileDialog, QWidget
 
-from m1desk.ui.viewmodels.models_estimate import FreeMemory
+from m1desk.fit import FreeMemory
 from m1desk.ui.widgets.load_dialog import LoadDialog
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from m1desk.ui.theme import Theme
 
 SLOW = 60_000  # milliseconds; CI machines are busy
-OPTIONS = WindowOptions(calibrate=False)
+OPTIONS = WindowOptions(calibrate=False, greet=False)
 
 
 class App:
@@ -108,6 +108,16 @@ def test_a_model_given_at_the_start_answers_the_prompt_and_the_app_ends(
     assert app.answers() == ["Hello! I am a very small model, and this is all I can say."]
     assert not app.window.isVisible()
     assert app.parts.core.engine.status.pid is None
+
+
+def test_a_first_start_ends_with_a_tiny_models_answer(
+    start: Callable[..., App], qtbot: QtBot
+) -> None:
+    app = start(greet=True)
+    qtbot.waitUntil(lambda: bool(app.answers()) and not app.parts.activity.is_writing, timeout=SLOW)
+    (answer,) = app.answers()
+    assert answer.startswith("Hello! I am a tiny model")
+    assert answer.endswith("this greeting is all I can say.")
 
 
 def test_a_model_that_can_not_be_loaded_ends_it_with_a_failure(

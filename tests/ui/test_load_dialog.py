@@ -9,9 +9,9 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QToolButton
 
 from m1desk.engines import LlamaSettings
+from m1desk.fit import FreeMemory
 from m1desk.store import AppSettings
 from m1desk.ui.viewmodels.models import inspect_file
-from m1desk.ui.viewmodels.models_estimate import FreeMemory
 from m1desk.ui.widgets.load_dialog import LoadDialog
 
 if TYPE_CHECKING:

@@ -1,1 +1,1 @@
-"""View models: what a page shows, as signals and values; they speak to the core through the bridge."""
+"""What a page shows, as signals and values; view models speak to the core through the bridge."""

@@ -17,10 +17,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from m1desk.fit import estimate_memory
 from m1desk.ui.theme import set_look
 from m1desk.ui.units import bytes_text, context_text, short_count
 from m1desk.ui.viewmodels.models import model_title
-from m1desk.ui.viewmodels.models_estimate import estimate_memory
 from m1desk.ui.widgets.elided_label import ElidedLabel
 from m1desk.ui.widgets.load_estimate import EstimatePanel
 from m1desk.ui.widgets.load_options import LoadOptions
@@ -28,11 +28,11 @@ from m1desk.ui.widgets.load_options import LoadOptions
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from m1desk.fit import FreeMemory
     from m1desk.models import GgufHeader
     from m1desk.store import AppSettings
     from m1desk.ui.theme import Theme
     from m1desk.ui.viewmodels.models import FileReport
-    from m1desk.ui.viewmodels.models_estimate import FreeMemory
 
 
 _WIDTH: Final = 640

@@ -8,15 +8,15 @@ from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from m1desk.fit import FreeMemory, MemoryEstimate, judge
 from m1desk.ui.theme import set_look
 from m1desk.ui.units import bytes_text
-from m1desk.ui.viewmodels.models_estimate import FreeMemory, MemoryEstimate, judge
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QPaintEvent
 
+    from m1desk.fit import Verdict
     from m1desk.ui.theme import Theme
-    from m1desk.ui.viewmodels.models_estimate import Verdict
 
 _PARTS: Final = (
     ("weights", "accent"),

@@ -6,10 +6,9 @@ The engine's own allocation differs by some per cent; everything here is shown a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 if TYPE_CHECKING:
-    from m1desk.engines.status import LlamaSettings
     from m1desk.models import GgufHeader
 
 Verdict = Literal["fits", "tight", "too_big", "unknown"]
@@ -20,6 +19,34 @@ _TIGHT: Final = 0.9
 """Share of the free memory above which other programs begin to suffer."""
 _MIB: Final = 1 << 20
 _REFERENCE_UBATCH: Final = 512
+
+
+class RunSettings(Protocol):
+    """What of an engine's settings decides about memory; see `engines.LlamaSettings`."""
+
+    @property
+    def context_tokens(self) -> int:
+        """Context length (tokens)."""
+
+    @property
+    def parallel(self) -> int:
+        """Requests served at once."""
+
+    @property
+    def gpu_layers(self) -> int:
+        """Layers on the GPU; -1 for all."""
+
+    @property
+    def kv_type(self) -> str:
+        """Type of the KV cache."""
+
+    @property
+    def ubatch_tokens(self) -> int:
+        """Tokens computed at once."""
+
+    @property
+    def flash_attention(self) -> bool | None:
+        """None lets calibration decide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +90,7 @@ class MemoryEstimate:
         return self.total_bytes - self.gpu_bytes
 
 
-def estimate_memory(header: GgufHeader, settings: LlamaSettings) -> MemoryEstimate:
+def estimate_memory(header: GgufHeader, settings: RunSettings) -> MemoryEstimate:
     """Estimate what loading `header`'s model with `settings` takes.
 
     Weights: the tensors' sizes. KV cache: bytes per token and type, by the header, times the
@@ -100,7 +127,7 @@ def padded(context_tokens: int) -> int:
     return -(-context_tokens // _PADDING) * _PADDING
 
 
-def _compute_bytes(header: GgufHeader, settings: LlamaSettings, context: int) -> int:
+def _compute_bytes(header: GgufHeader, settings: RunSettings, context: int) -> int:
     """Size of the compute buffer: the larger of logits and attention.
 
     Measured on MiniMax-M1 with llama.cpp (logits: 4 x tokens x vocabulary + 8 x width x tokens;

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from m1desk.engines import LlamaSettings
+from m1desk.fit import FreeMemory, MemoryEstimate, estimate_memory, judge
 from m1desk.models import GgufHeader, SkippedValue
-from m1desk.ui.viewmodels.models_estimate import FreeMemory, MemoryEstimate, estimate_memory, judge
 
 MIB = 1 << 20
 GIB = 1 << 30
