@@ -182,6 +182,16 @@ def start_llama_server(
     raise SystemExit("llama-server did not start")
 
 
+def working_extra_buffers() -> str:
+    """On, unless this build of the engine dies with them on this machine."""
+    line = [sys.executable, "-m", "m1desk.llama_worker", "selftest", "--extra-buffers", "on"]
+    return (
+        "off"
+        if subprocess.run(line, cwd=ROOT, capture_output=True, check=False).returncode
+        else "on"
+    )
+
+
 def print_ratios(title: str, ratios: list[float], goal: str) -> None:
     print(
         f"{title:<58} {statistics.median(ratios):6.3f}  "
@@ -194,9 +204,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--model", type=Path)
     parser.add_argument("--threads", type=int, default=psutil.cpu_count(logical=False) or 1)
-    parser.add_argument("--extra-buffers", choices=("on", "off"), default="on")
+    parser.add_argument("--extra-buffers", choices=("on", "off"))
     options = parser.parse_args()
-    settings = Settings(options.threads, options.extra_buffers)
+    settings = Settings(options.threads, options.extra_buffers or working_extra_buffers())
     with ExitStack() as stack:
         model = options.model
         if model is None:
