@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from m1desk.app import WindowOptions
     from m1desk.chat import Conversation, Message
-    from m1desk.engines import EndedProcess
+    from m1desk.engines import EndedProcess, EngineCalibration
     from m1desk.errors import StorageError
     from m1desk.hardware import Machine
     from m1desk.store import AppSettings, Database, Folders
@@ -63,6 +63,9 @@ _log = logging.getLogger(__name__)
 
 _SCREENSHOT_SAMPLES: Final = 4
 """Seconds of history in a picture of the Monitor page."""
+
+_MEASURING: Final = "Measuring this computer first. That is done once and takes some seconds…"
+"""What a load waits for on a machine where the engine was never measured."""
 
 
 class Assembly(QObject):
@@ -101,7 +104,7 @@ class Assembly(QObject):
         self.activity = ActivityViewModel(bridge, parent=self)
         self.models = ModelsViewModel(bridge, settings, folders.models, parent=self)
         self.monitor = MonitorViewModel(bridge, core.rates, parent=self)
-        self.chat = ChatViewModel(bridge, core.store, core.runner, parent=self)
+        self.chat = ChatViewModel(bridge, core.store, core.runner, core.count_tokens, parent=self)
         self.flow = LoadFlow(theme, window, self.engine, self.models, settings)
         self.notices = EngineNotices(
             window.banner, self.engine, self._show_log, window.model_selector.open_list, self
@@ -239,13 +242,14 @@ class Assembly(QObject):
         window, engine = self._window, self.engine
         engine.status_changed.connect(self._on_status)
         engine.loaded.connect(self._on_loaded)
+        engine.load_wished.connect(lambda _settings: self.activity.forget_last())
         self.activity.changed.connect(window.status_bar.show_activity)
         self.activity.changed.connect(self._on_activity)
         window.enable_command("stop", on=False)
         self.activity.turn_ended.connect(self._on_turn_ended)
         self.monitor.sampled.connect(self._on_sampled)
         self.calibration.progressed.connect(self._on_calibration)
-        self.calibration.finished.connect(lambda _found: window.status_bar.show_task(""))
+        self.calibration.finished.connect(self._on_calibrated)
         self._on_status(engine.status)
 
     def _connect_pages(self) -> None:
@@ -291,7 +295,11 @@ class Assembly(QObject):
         self._window.status_bar.show_engine(status)
         self.models_page.show_status(status)
         self.monitor_page.show_engine(status)
-        self.chat.conversation.set_engine(status, self.core.source if status.is_ready else None)
+        self.chat.conversation.set_engine(
+            status,
+            self.core.source if status.is_ready else None,
+            waiting_for=_MEASURING if self.calibration.is_running else "",
+        )
         if status.failure is not None and self._options.exit_after_answer:
             self._end(1)
 
@@ -308,8 +316,11 @@ class Assembly(QObject):
             self._end(0 if message.state == "complete" else 1)
 
     def _on_load_again(self) -> None:
+        last = self._settings.settings.last_model_path
         if self.engine.settings is not None:
             self.engine.load_again()
+        elif last:
+            self.flow.offer(Path(last))
         else:
             self._window.model_selector.open_list()
 
@@ -332,6 +343,10 @@ class Assembly(QObject):
         if progress.measured:
             task = f"{task} · {progress.measured} settings tried"
         self._window.status_bar.show_task("" if progress.stage == "done" else task)
+
+    def _on_calibrated(self, _found: EngineCalibration | None) -> None:
+        self._window.status_bar.show_task("")
+        self._on_status(self.engine.status)
 
     def _on_settings_changed(self, settings: AppSettings) -> None:
         sampling = default_sampling(settings)

@@ -6,6 +6,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from m1desk.chat import ConversationStore, TurnRunner
+from m1desk.chat.history import build_request
 from m1desk.engines import EngineMonitor, LlamaEngine, calibrate, remembered_calibration
 from m1desk.engines.greeting import write_greeting_model
 from m1desk.hardware import probe_machine
@@ -63,6 +64,12 @@ class Core:
             self._rates.reset()
             return None
         return self._rates.update(await self.engine.client().metrics())
+
+    async def count_tokens(self, conversation_id: int) -> int:
+        """Have the engine count a conversation; raises M1DeskError when it can't."""
+        conversation = self.store.get(conversation_id)
+        request = build_request(conversation, self.store.path(conversation_id))
+        return await self.engine.client().count_tokens(request.messages)
 
     async def wind_up(self) -> None:
         """End every answer, then the engine."""

@@ -98,4 +98,35 @@ _SEARCH: Final = Migration(
     ),
 )
 
-MIGRATIONS: Final = (_KEY_VALUE, _CONVERSATIONS, _SEARCH)
+_DOWNLOADS: Final = Migration(
+    4,
+    "downloads that outlive the app",
+    (
+        # owner_pid and owner_started name the process that works on a download, so that another
+        # one can tell whether it is still being worked on.
+        """CREATE TABLE downloads (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            repo_id TEXT NOT NULL,
+            commit_hash TEXT NOT NULL,
+            title TEXT NOT NULL,
+            endpoint TEXT NOT NULL,
+            folder TEXT NOT NULL,
+            state TEXT NOT NULL,
+            failure TEXT,
+            created REAL NOT NULL,
+            owner_pid INTEGER,
+            owner_started REAL)""",
+        """CREATE TABLE download_files (
+            download_id INTEGER NOT NULL REFERENCES downloads(id) ON DELETE CASCADE,
+            position INTEGER NOT NULL,
+            path TEXT NOT NULL,
+            size_bytes INTEGER NOT NULL,
+            sha256 TEXT NOT NULL,
+            blob_id TEXT NOT NULL,
+            done INTEGER NOT NULL DEFAULT 0,
+            fetched INTEGER NOT NULL DEFAULT 0,
+            PRIMARY KEY (download_id, position)) WITHOUT ROWID""",
+    ),
+)
+
+MIGRATIONS: Final = (_KEY_VALUE, _CONVERSATIONS, _SEARCH, _DOWNLOADS)

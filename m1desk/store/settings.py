@@ -26,7 +26,7 @@ class AppSettings:
     """Everything a person can choose, with its default.
 
     Attributes:
-        font_size: points; 0 takes the system's.
+        font_size: size of body text (pixels); 0 takes the usual one.
         default_system_prompt, default_sampling: given to new conversations; the keys of
             `default_sampling` are those of `SamplingParameters`.
         default_context_tokens: context length for loading a model (tokens).
@@ -40,6 +40,8 @@ class AppSettings:
         open_conversation: id of the conversation shown, None for a new one.
         close_behaviour: what closing the window does while something runs.
         offline: no connection leaves this machine.
+        hub_endpoint: address of the model hub, "" for Hugging Face's own.
+        parallel_downloads: models fetched at once.
     """
 
     theme: Theme = "system"
@@ -61,6 +63,8 @@ class AppSettings:
     open_conversation: int | None = None
     close_behaviour: CloseBehaviour = "ask"
     offline: bool = False
+    hub_endpoint: str = ""
+    parallel_downloads: int = 2
 
     def recent_with(self, path: str) -> tuple[str, ...]:
         """`recent_models` with `path` moved or added to the front, twelve at most."""
@@ -178,4 +182,6 @@ _READERS: Final[Mapping[str, Callable[[object], object]]] = {
     "open_conversation": _id_or_none,
     "close_behaviour": _one_of("ask", "quit", "background"),
     "offline": _flag,
+    "hub_endpoint": _text,
+    "parallel_downloads": _whole(1, 16),
 }

@@ -43,8 +43,10 @@ COMMANDS: Final = (
 TYPING_KEYS: Final = (
     ("Enter", "Send the message", "Chat"),
     ("Shift+Enter", "Begin a new line", "Chat"),
+    ("F2", "Rename the selected conversation", "Chat"),
+    ("Del", "Delete the selected conversation", "Chat"),
 )
-"""Keys that the text field itself handles, for the help only."""
+"""Keys that the text field and the list themselves handle, for the help only."""
 
 
 def make_actions(

@@ -5,8 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QApplication,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from m1desk.ui.icons import icon_pixmap
 from m1desk.ui.theme import set_look
@@ -51,7 +59,13 @@ def notice_of(error: M1DeskError, *steps: Step, subject: str = "general") -> Not
 
 
 class ErrorBanner(QWidget):
-    """Shows one notice at a time and never stops the work below it."""
+    """Shows one notice at a time and never stops the work below it.
+
+    Signals:
+        left: it went away while one of its buttons had the focus, which needs another place.
+    """
+
+    left = Signal()
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -93,7 +107,11 @@ class ErrorBanner(QWidget):
         if isinstance(subject, str) and self._notice and self._notice.subject != subject:
             return
         self._notice = None
+        focus = QApplication.focusWidget()
+        had_focus = focus is not None and self.isAncestorOf(focus)
         self.hide()
+        if had_focus:
+            self.left.emit()
 
     def _lay_out(self) -> None:
         metrics = self._theme.metrics
@@ -103,7 +121,7 @@ class ErrorBanner(QWidget):
         texts.addWidget(self._what)
         texts.addWidget(self._more)
         outer = QVBoxLayout(self)
-        outer.setContentsMargins(metrics.space_l, metrics.space_m, metrics.space_l, 0)
+        outer.setContentsMargins(metrics.space_l, metrics.space_m, metrics.space_l, metrics.space_m)
         outer.addWidget(self._frame)
         layout = QHBoxLayout(self._frame)
         layout.setContentsMargins(

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from m1desk.ui.actions import make_actions
 from m1desk.ui.errors_banner import ErrorBanner
+from m1desk.ui.tab_order import move_focus
 from m1desk.ui.widgets.buttons import IconButton
 from m1desk.ui.widgets.drop_overlay import DropOverlay, dropped_model
 from m1desk.ui.widgets.model_selector import ModelSelector
@@ -163,6 +164,10 @@ class MainWindow(QWidget):
         event.ignore()
         self.close_wished.emit()
 
+    def focusNextPrevChild(self, forward: bool) -> bool:  # noqa: FBT001 - Qt calls it so
+        """Go through the window as it is read."""
+        return move_focus(self, forward=forward)
+
     def paintEvent(self, event: QPaintEvent) -> None:
         """Tell once that the window was painted, when Qt is done with it."""
         super().paintEvent(event)
@@ -234,6 +239,7 @@ class MainWindow(QWidget):
         self.sidebar.chosen.connect(self.show_page)
         self.sidebar.toggle_wished.connect(self.toggle_sidebar)
         self._help.clicked.connect(self.show_shortcuts)
+        self.banner.left.connect(self._on_banner_left)
         self._actions = make_actions(
             self,
             {
@@ -256,6 +262,11 @@ class MainWindow(QWidget):
     def _on_chat_command(self, name: str) -> None:
         self.show_page("chat")
         self.command.emit(name)
+
+    def _on_banner_left(self) -> None:
+        page = self._pages.get(self._page)
+        if page is not None:
+            page.setFocus()
 
     def _on_model_selector(self) -> None:
         if self.model_selector.isEnabled():

@@ -47,6 +47,8 @@ def test_everything_saved_comes_back(database: Database) -> None:
         open_conversation=7,
         close_behaviour="quit",
         offline=True,
+        hub_endpoint="https://hub.example",
+        parallel_downloads=3,
     )
     defaults = AppSettings()
     assert all(

@@ -17,6 +17,7 @@ from PySide6.QtGui import QImage
 
 from m1desk.app import WindowOptions
 from m1desk.app_assembly import Assembly
+from m1desk.engines import LlamaSettings
 from m1desk.store import Database, Folders, SettingsStore
 from m1desk.ui.bridge import Bridge
 from m1desk.ui.main_window import MainWindow
@@ -168,6 +169,32 @@ def test_an_engine_killed_in_mid_answer_keeps_what_was_written_and_offers_the_ne
     wait_ready(app, qtbot)
     app.parts.engine.unload()
     qtbot.waitUntil(lambda: app.parts.engine.status.pid is None, timeout=SLOW)
+
+
+def test_an_old_conversation_is_counted_by_the_engine_once_it_is_ready(
+    start: Callable[..., App], scripted_llama: Path, qtbot: QtBot
+) -> None:
+    app = start()
+    with qtbot.waitSignal(app.parts.chat.library.changed, timeout=SLOW):
+        store = app.parts.core.store
+
+    async def make() -> int:
+        conversation = store.create()
+        store.append(conversation.id, "user", "How many tokens are these?")
+        return conversation.id
+
+    made: list[int] = []
+    app.bridge.submit(make(), made.append)
+    qtbot.waitUntil(lambda: bool(made), timeout=SLOW)
+    app.parts.chat.conversation.open(made[0])
+    gauge = app.parts.chat_page.composer.gauge
+    qtbot.waitUntil(lambda: gauge.text.startswith("~"), timeout=SLOW)
+    app.parts.engine.load(LlamaSettings(scripted_llama, context_tokens=512, parallel=1))
+    wait_ready(app, qtbot)
+    qtbot.waitUntil(lambda: not gauge.text.startswith("~"), timeout=SLOW)
+    used, _, total = gauge.text.partition(" / ")
+    assert int(used) > len("How many tokens are these?") // 4
+    assert total == "512"
 
 
 def test_closing_while_a_model_loads_asks_and_cancel_keeps_all(

@@ -182,13 +182,75 @@ def test_an_engine_that_dies_leaves_the_partial_answer_and_a_way_on(
     widget = desk.page.view.realised[-1]
     assert widget.message.state == "interrupted"
     assert widget.error is not None
+    desk.models.set_engine(EngineStatus(EngineState.FAILED), None)
     with qtbot.waitSignal(desk.page.load_again_wished):
         desk.press("Load model again")
     desk.ready(ScriptedSource(TextDelta("The rest."), FINISHED))
+    load = next(b for b in widget.findChildren(QPushButton) if b.text() == "Load model again")
+    assert not load.isVisible(), "it is loaded"
     desk.press("Continue")
     desk.qtbot.waitUntil(lambda: len(desk.texts()) == 4)
     desk.wait_for_end()
     assert desk.texts()[-1] == "The rest."
+    assert "Continue" not in {
+        b.text() for b in widget.findChildren(QPushButton) if b.isVisible()
+    }, "only the newest answer can be continued"
+
+
+def test_continuing_without_a_model_loads_it_and_then_goes_on(qtbot: QtBot, desk: Desk) -> None:
+    died = EngineFailed("The engine died.", "It was killed.", "Load the model again.")
+    desk.ready(ScriptedSource(TextDelta("Partial"), error=died))
+    desk.ask_and_wait("Go")
+    desk.models.set_engine(EngineStatus(EngineState.FAILED), None)
+    with qtbot.waitSignal(desk.page.load_again_wished):
+        desk.press("Continue")
+    desk.models.set_engine(EngineStatus(EngineState.STARTING), None)
+    assert desk.texts() == ["Go", "Partial"]
+    desk.ready(ScriptedSource(TextDelta("The rest."), FINISHED))
+    desk.qtbot.waitUntil(lambda: len(desk.texts()) == 4)
+    desk.wait_for_end()
+    assert desk.texts()[-1] == "The rest."
+
+
+def test_what_waits_for_a_model_is_dropped_when_loading_fails(qtbot: QtBot, desk: Desk) -> None:
+    died = EngineFailed("The engine died.", "It was killed.", "Load the model again.")
+    desk.ready(ScriptedSource(TextDelta("Partial"), error=died))
+    desk.ask_and_wait("Go")
+    desk.models.set_engine(EngineStatus(EngineState.STOPPED), None)
+    with qtbot.waitSignal(desk.page.load_again_wished):
+        desk.press("Continue")
+    desk.models.set_engine(EngineStatus(EngineState.STARTING), None)
+    desk.models.set_engine(EngineStatus(EngineState.FAILED), None)
+    desk.ready(ScriptedSource(TextDelta("The rest."), FINISHED))
+    assert not desk.models.conversation.is_any_answering
+
+
+def test_a_start_says_what_it_waits_for(desk: Desk) -> None:
+    starting = EngineStatus(EngineState.STARTING)
+    desk.models.conversation.set_engine(starting, None, waiting_for="Measuring first…")
+    assert desk.page.composer.field.placeholderText() == "Measuring first…"
+    desk.models.set_engine(starting, None)
+    assert desk.page.composer.field.placeholderText() == "Starting the engine…"
+    assert not desk.page.empty.offers_loading
+
+
+def test_the_gauge_grows_with_the_answer(qtbot: QtBot, desk: Desk) -> None:
+    pieces = [TextDelta(f"{number} ") for number in range(50)]
+    desk.ready(ScriptedSource(PrefillProgress(30, 30, 0, 0.1), *pieces, wait=True))
+    desk.ask("Count")
+    qtbot.waitUntil(lambda: desk.page.composer.gauge.text == "~80 / 4,096")
+    desk.page.stop()
+    desk.wait_for_end()
+
+
+def test_escape_empties_the_search_and_then_leaves_it(qtbot: QtBot, desk: Desk) -> None:
+    desk.page.activateWindow()
+    desk.page.focus_search()
+    qtbot.keyClicks(desk.page.list.field, "word")
+    qtbot.keyClick(desk.page.list.field, Qt.Key.Key_Escape)
+    assert desk.page.list.field.text() == ""
+    with qtbot.waitSignal(desk.page.list.left):
+        qtbot.keyClick(desk.page.list.field, Qt.Key.Key_Escape)
 
 
 def test_regenerating_makes_a_branch_and_the_switcher_goes_back(desk: Desk) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtWidgets import QApplication, QWidget
 
 from m1desk.ui.widgets.composer import Composer
 from m1desk.ui.widgets.context_gauge import ContextGauge
@@ -30,6 +31,33 @@ def gauge(qtbot: QtBot, theme: Theme) -> ContextGauge:
     made = ContextGauge(theme)
     qtbot.addWidget(made)
     return made
+
+
+class Paints(QObject):
+    """Counts how often a widget is painted."""
+
+    def __init__(self, widget: QWidget) -> None:
+        super().__init__(widget)
+        self.count = 0
+        widget.installEventFilter(self)
+
+    def eventFilter(self, _watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
+        self.count += event.type() == QEvent.Type.Paint
+        return False
+
+
+def test_another_reason_is_painted_at_once(qtbot: QtBot, composer: Composer) -> None:
+    qtbot.waitExposed(composer)
+    composer.set_reason("Load a model to start")
+    QApplication.processEvents()
+    paints = Paints(composer.field.viewport())
+    composer.set_reason("Loading the model… 10%")
+    qtbot.waitUntil(lambda: paints.count > 0)
+
+
+def test_the_hint_in_the_field_has_the_size_of_its_text(composer: Composer, theme: Theme) -> None:
+    theme.set_body_px(20)
+    assert composer.field.viewport().font().pixelSize() == composer.field.font().pixelSize() == 20
 
 
 def test_enter_sends_and_empties_the_field(qtbot: QtBot, composer: Composer) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from PySide6.QtWidgets import QPushButton
 
 from m1desk.chat import Message
 from m1desk.ui.widgets.conversation_view import FIRST, MOST, REALISED, ConversationView
@@ -74,6 +75,15 @@ def test_scrolling_up_brings_earlier_messages_without_a_jump(
     qtbot.waitUntil(lambda: top.y() - bar.value() == offset and top.y() > 1000)
 
 
+def test_scrolling_up_while_messages_are_still_made_brings_earlier_ones_too(
+    qtbot: QtBot, view: ConversationView
+) -> None:
+    view.set_messages(messages(1000), has_earlier=False)
+    settle(qtbot, view, FIRST)
+    view.verticalScrollBar().setValue(0)
+    qtbot.waitUntil(lambda: len(view.realised) > REALISED)
+
+
 def test_never_more_than_some_messages_are_widgets(qtbot: QtBot, view: ConversationView) -> None:
     view.set_messages(messages(1000), has_earlier=False)
     settle(qtbot, view, REALISED)
@@ -135,6 +145,19 @@ def test_a_place_far_back_is_brought_to_the_top(qtbot: QtBot, view: Conversation
     bar = view.verticalScrollBar()
     qtbot.waitUntil(lambda: 0 <= widget.y() - bar.value() <= 40)
     assert not view.scroll_to(9999)
+
+
+def test_from_a_place_far_back_a_button_leads_to_the_latest(
+    qtbot: QtBot, view: ConversationView
+) -> None:
+    view.set_messages(messages(500), has_earlier=False)
+    settle(qtbot, view, FIRST)
+    view.scroll_to(40)
+    button = next(b for b in view.findChildren(QPushButton) if b.text() == "Jump to latest")
+    assert button.isVisible()
+    button.click()
+    qtbot.waitUntil(lambda: is_at_bottom(view))
+    assert not button.isVisible()
 
 
 def test_scrolling_down_from_there_leads_back_to_the_end(

@@ -12,6 +12,7 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
     QApplication,
+    QLineEdit,
     QPlainTextEdit,
     QPushButton,
     QVBoxLayout,
@@ -23,6 +24,7 @@ from m1desk.ui import MainWindow
 from m1desk.ui.actions import COMMANDS
 from m1desk.ui.errors_banner import Notice, Step
 from m1desk.ui.widgets.drop_overlay import dropped_model
+from m1desk.ui.widgets.model_popup import ModelPopup
 from m1desk.ui.widgets.shortcuts_dialog import ShortcutsDialog
 
 if TYPE_CHECKING:
@@ -204,6 +206,47 @@ def test_the_selector_shows_how_far_loading_is_and_lets_it_be_stopped(
     )
     with qtbot.waitSignal(window.model_selector.unload_wished):
         stop.click()
+
+
+def test_a_dismissed_banner_gives_the_focus_to_the_page(window: MainWindow, qtbot: QtBot) -> None:
+    window.activateWindow()
+    window.banner.show_notice(Notice("It failed.", steps=(Step("Again", window.banner.dismiss),)))
+    again = next(b for b in window.banner.findChildren(QPushButton) if b.text() == "Again")
+    again.setFocus()
+    qtbot.waitUntil(again.hasFocus)
+    again.click()
+    focus = window.focusWidget()
+    assert focus is not None
+    assert focus.parent() is not window.sidebar
+
+
+def test_tab_goes_through_what_was_made_late_in_the_order_it_is_read(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    window.activateWindow()
+    field = next(one for one in window.findChildren(QPlainTextEdit) if one.isVisible())
+    field.setTabChangesFocus(True)
+    layout = field.parentWidget().layout()
+    assert isinstance(layout, QVBoxLayout)
+    late = [QPushButton(name) for name in ("first", "second")]
+    layout.addWidget(late[1])
+    layout.insertWidget(0, late[0])
+    QApplication.processEvents()
+    late[0].setFocus()
+    seen = []
+    for _ in range(3):
+        seen.append(window.focusWidget())
+        qtbot.keyClick(window.focusWidget(), Qt.Key.Key_Tab)
+    assert seen == [late[0], field, late[1]]
+    assert window.focusWidget() not in seen, "the focus leaves the page and goes on"
+    qtbot.keyClick(window.focusWidget(), Qt.Key.Key_Backtab)
+    assert window.focusWidget() is late[1]
+
+
+def test_a_list_without_other_models_offers_no_filter(theme: Theme, qtbot: QtBot) -> None:
+    popup = ModelPopup(theme, (), None)
+    qtbot.addWidget(popup)
+    assert all(field.isHidden() for field in popup.findChildren(QLineEdit))
 
 
 def test_it_tells_once_that_it_was_painted(theme: Theme, qtbot: QtBot) -> None:

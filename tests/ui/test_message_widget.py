@@ -141,6 +141,7 @@ def test_a_broken_answer_keeps_its_text_says_why_and_offers_what_to_do(
     error = "The engine stopped.\nIt was killed.\nLoad the model again."
     widget = make(replace(ANSWER, state="interrupted", error=error, stats=None))
     assert widget.view.toPlainText() == "The answer."
+    widget.set_last(True)
     assert widget.error is not None
     for line in error.splitlines():
         assert line in labels(widget.error)
@@ -160,8 +161,24 @@ def test_an_answer_of_which_nothing_came_offers_no_continuing(
         button(widget.error, "Continue")
 
 
-def test_a_stopped_answer_is_no_error(make: Callable[[Message], MessageWidget]) -> None:
-    assert make(replace(ANSWER, state="stopped")).error is None
+def test_a_stopped_answer_is_no_error_and_says_that_it_was_stopped(
+    make: Callable[[Message], MessageWidget],
+) -> None:
+    widget = make(replace(ANSWER, state="stopped", stats=None))
+    assert widget.error is None
+    assert widget.footer is not None
+    assert widget.footer.stats == "You stopped this answer"
+
+
+def test_all_figures_are_in_the_tooltip_at_any_width(
+    make: Callable[[Message], MessageWidget],
+) -> None:
+    widget = make(ANSWER)
+    for width in (700, 300, 700):
+        widget.resize(width, 400)
+        QApplication.processEvents()
+        tips = [label.toolTip() for label in widget.findChildren(QLabel)]
+        assert any("Ended with: stop" in tip for tip in tips)
 
 
 def test_the_buttons_come_with_the_keyboard_and_do_what_they_say(

@@ -67,6 +67,27 @@ def test_an_empty_folder_explains_how_to_get_a_model(
     assert "GGUF" in texts(page)
 
 
+@pytest.mark.parametrize("size", [(1200, 800), (700, 500)])
+def test_the_explanation_is_not_cut(
+    page: ModelsPage, models: ModelsViewModel, qtbot: QtBot, size: tuple[int, int]
+) -> None:
+    page.resize(*size)
+    page.show()
+    scan(models, qtbot)
+    text = next(label for label in page.findChildren(QLabel) if "GGUF files" in label.text())
+    qtbot.waitUntil(lambda: text.height() >= text.heightForWidth(text.width()))
+
+
+def test_a_model_the_engine_does_not_know_says_so_in_the_list(
+    page: ModelsPage, models: ModelsViewModel, folders: Folders, tiny_minimax: Path, qtbot: QtBot
+) -> None:
+    known = tiny_minimax.read_bytes()
+    (folders.models / "new.gguf").write_bytes(known.replace(b"minimax-01", b"minimax-99"))
+    scan(models, qtbot)
+    assert not page.cards[0].button.isEnabled()
+    assert "minimax-99" in page.cards[0].button.toolTip()
+
+
 def test_models_in_the_folder_are_listed_with_what_they_are(
     page: ModelsPage, models: ModelsViewModel, folders: Folders, tiny_minimax: Path, qtbot: QtBot
 ) -> None:

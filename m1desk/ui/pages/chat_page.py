@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import Qt, QUrl, Signal
+from PySide6.QtCore import QStandardPaths, Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import (
     QFileDialog,
@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from m1desk.engines.status import EngineState
-from m1desk.errors import EngineError
+from m1desk.ui.theme import set_look
 from m1desk.ui.viewmodels.context_usage import estimate_tokens
 from m1desk.ui.widgets.buttons import IconButton
 from m1desk.ui.widgets.composer import Composer
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from PySide6.QtGui import QResizeEvent
 
     from m1desk.chat import Conversation, Message
-    from m1desk.errors import M1DeskError
     from m1desk.ui.theme import Theme
     from m1desk.ui.viewmodels.chat import ChatViewModel
 
 _LIST_WIDTH: Final = 248
 _PANEL_WIDTH: Final = 272
+_BUSY: Final = frozenset({EngineState.STARTING, EngineState.LOADING, EngineState.STOPPING})
 _MESSAGES_WIDTH: Final = 320
 """What the messages need; on a narrower page the list of conversations gives way."""
 
@@ -67,6 +67,8 @@ class ChatPage(QWidget):
         self._model = viewmodel.conversation
         self._library = viewmodel.library
         self._theme = theme
+        self._export_folder = ""
+        self._later: Callable[[], None] | None = None  # waits for a model to be loaded
         self.list = ConversationList(theme)
         self.view = ConversationView(theme)
         self.empty = ConversationEmpty(theme)
@@ -163,6 +165,7 @@ class ChatPage(QWidget):
         self.list.delete_wished.connect(self._on_delete_conversation)
         self.list.export_wished.connect(self._on_export)
         self.list.searched.connect(library.search)
+        self.list.left.connect(self.composer.setFocus)
         self.view.earlier_wished.connect(model.load_earlier)
         self.view.wished.connect(self._on_message_wish)
         self.view.edited.connect(model.edit)
@@ -203,6 +206,7 @@ class ChatPage(QWidget):
     # -- what the model tells ---------------------------------------------------------------
 
     def _on_opened(self, conversation: Conversation | None) -> None:
+        self._later = None
         self._title.set_text(conversation.title if conversation else "New chat")
         self._export_button.setEnabled(conversation is not None)
         self.list.set_current(conversation.id if conversation else None)
@@ -230,8 +234,13 @@ class ChatPage(QWidget):
 
     def _on_reason(self, reason: str) -> None:
         self.composer.set_reason(reason)
-        loading = self._model.status.state in {EngineState.STARTING, EngineState.LOADING}
-        self.empty.set_reason(reason, loading=loading)
+        self.view.set_ready(not reason)
+        later = self._later
+        if not reason or self._model.status.state is EngineState.FAILED:
+            self._later = None
+        if later is not None and not reason:
+            later()
+        self.empty.set_reason(reason, busy=self._model.status.state in _BUSY)
 
     def _on_usage(self, used: int, exact: bool) -> None:  # noqa: FBT001 - Qt's signal
         self.composer.gauge.set_conversation(used, exact=exact)
@@ -261,7 +270,9 @@ class ChatPage(QWidget):
             ),
         }
         if wish in {"regenerate", "continue"} and model.reason:
-            self.failed.emit(_not_ready(model.reason))
+            self._later = steps[wish]
+            if model.status.state not in _BUSY:
+                self.load_again_wished.emit()
         else:
             steps[wish]()
 
@@ -302,13 +313,19 @@ class ChatPage(QWidget):
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setNameFilter("Markdown (*.md)" if is_markdown else "JSON (*.json)")
+        dialog.setDefaultSuffix("md" if is_markdown else "json")
+        dialog.setDirectory(self._export_folder or _documents())
         dialog.selectFile(name)
+        dialog.fileSelected.connect(self._on_exported_to)
         dialog.fileSelected.connect(
             lambda path: self._library.export(
                 conversation_id, "markdown" if is_markdown else "json", Path(path)
             )
         )
         dialog.open()
+
+    def _on_exported_to(self, path: str) -> None:
+        self._export_folder = str(Path(path).parent)
 
     def _confirm(self, title: str, text: str, yes: str, run: Callable[[], None]) -> None:
         """Ask before something is done; nothing waits for the answer."""
@@ -320,7 +337,7 @@ class ChatPage(QWidget):
         box.setInformativeText(text)
         accept = box.addButton(yes, QMessageBox.ButtonRole.AcceptRole)
         box.setDefaultButton(box.addButton("Cancel", QMessageBox.ButtonRole.RejectRole))
-        accept.setProperty("kind", "danger" if yes == "Delete" else "primary")
+        set_look(accept, "kind", "danger" if yes == "Delete" else "primary")
         accept.clicked.connect(run)
         box.open()
 
@@ -355,11 +372,11 @@ def _line(*, vertical: bool) -> QFrame:
     return line
 
 
+def _documents() -> str:
+    return QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)
+
+
 def _file_name(title: str) -> str:
     """Make a name that every system takes of a title."""
     kept = "".join(c if c.isalnum() or c in " -_" else " " for c in title)
     return " ".join(kept.split())[:60] or "chat"
-
-
-def _not_ready(reason: str) -> M1DeskError:
-    return EngineError("There is no model to answer.", reason, "Load a model, then try again.")

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from m1desk.ui.theme import set_look
 from m1desk.ui.units import bytes_text
 from m1desk.ui.widgets.buttons import IconButton
 from m1desk.ui.widgets.empty_state import EmptyState
@@ -210,7 +211,7 @@ class ModelsPage(QWidget):
             f"{entry.path}"
         )
         delete = box.addButton("Delete", QMessageBox.ButtonRole.DestructiveRole)
-        delete.setProperty("kind", "danger")
+        set_look(delete, "kind", "danger")
         box.setDefaultButton(box.addButton(QMessageBox.StandardButton.Cancel))
         box.buttonClicked.connect(
             lambda button: self._models.delete(entry) if button is delete else None

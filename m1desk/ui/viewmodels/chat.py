@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from m1desk.chat import ConversationStore, TurnRunner, TurnSource
     from m1desk.engines.status import EngineStatus
     from m1desk.ui.bridge import Bridge
+    from m1desk.ui.viewmodels.context_usage import CountTokens
 
 
 class ChatViewModel(QObject):
     """Holds the two view models of the page and lets them know of each other.
 
-    `runner` must emit into `bridge.post`; `store` and `runner` are used on the loop's thread.
+    `runner` must emit into `bridge.post`; `store`, `runner` and `count`, which has the engine
+    count the tokens of a conversation (by id), are used on the loop's thread.
     """
 
     def __init__(
@@ -26,10 +28,11 @@ class ChatViewModel(QObject):
         bridge: Bridge,
         store: ConversationStore,
         runner: TurnRunner,
+        count: CountTokens | None = None,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self.conversation = ConversationViewModel(bridge, store, runner, self)
+        self.conversation = ConversationViewModel(bridge, store, runner, count, self)
         self.library = ConversationListViewModel(bridge, store, runner, self)
         self.conversation.list_stale.connect(self.library.refresh)
         self.library.changed.connect(self.conversation.on_list_changed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from m1desk.chat import (
     Conversation,
@@ -17,7 +17,7 @@ from m1desk.chat import (
 )
 from m1desk.engines.status import EngineState, EngineStatus
 from m1desk.engines.turn import SamplingParameters
-from m1desk.ui.viewmodels.context_usage import usage
+from m1desk.ui.viewmodels.context_usage import ContextMeter
 from m1desk.ui.viewmodels.running_answers import RunningAnswers
 
 if TYPE_CHECKING:
@@ -26,9 +26,13 @@ if TYPE_CHECKING:
 
     from m1desk.chat import ConversationStore, TurnRunner, TurnSource
     from m1desk.ui.bridge import Bridge
+    from m1desk.ui.viewmodels.context_usage import CountTokens
 
 FIRST_MESSAGES: Final = 60
 EARLIER_MESSAGES: Final = 60
+
+_USAGE_MS: Final = 250
+"""How often the context's use is told while an answer grows."""
 
 _CONTINUE: Final = "Please continue exactly where you stopped."
 
@@ -82,14 +86,22 @@ class ConversationViewModel(QObject):
         bridge: Bridge,
         store: ConversationStore,
         runner: TurnRunner,
+        count: CountTokens | None = None,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._bridge = bridge
         self._store = store
         self._runner = runner
+        self._meter = ContextMeter(bridge, count, self)
+        self._meter.changed.connect(self.usage_changed)
+        self._usage_due = QTimer(self)
+        self._usage_due.setSingleShot(True)
+        self._usage_due.setInterval(_USAGE_MS)
+        self._usage_due.timeout.connect(self._tell_usage)
         self._source: TurnSource | None = None
         self._status = EngineStatus(EngineState.STOPPED)
+        self._waiting_for = ""
         self._conversation: Conversation | None = None
         self._messages: list[Message] = []
         self._running = RunningAnswers()
@@ -142,20 +154,31 @@ class ConversationViewModel(QObject):
         state = self._status.state
         if state is EngineState.READY and self._source is not None:
             return ""
-        if state in {EngineState.STARTING, EngineState.LOADING}:
+        if state is EngineState.STARTING:
+            return self._waiting_for or "Starting the engine…"
+        if state is EngineState.LOADING:
             return f"Loading the model… {self._status.load_fraction:.0%}"
+        if state is EngineState.STOPPING:
+            return "Unloading the model…"
         if state is EngineState.FAILED:
             return "The model stopped. Load it again to go on."
         return "Load a model to start"
 
     # -- what is asked ----------------------------------------------------------------------
 
-    def set_engine(self, status: EngineStatus, source: TurnSource | None) -> None:
-        """Take the engine's state, and who answers while it is ready."""
+    def set_engine(
+        self, status: EngineStatus, source: TurnSource | None, waiting_for: str = ""
+    ) -> None:
+        """Take the engine's state, and who answers while it is ready.
+
+        `waiting_for` says in words what a start has to wait for, "" for nothing.
+        """
         self._status = status
+        self._waiting_for = waiting_for
         self._source = source if status.is_ready else None
         self.reason_changed.emit(self.reason)
         self.total_changed.emit(status.context_tokens if status.is_ready else 0)
+        self._tell_usage()
 
     def set_default_sampling(self, sampling: SamplingParameters) -> None:
         """Set what new conversations begin with."""
@@ -373,8 +396,12 @@ class ConversationViewModel(QObject):
         if self._conversation is None:
             self._draft_settings = (prompt, sampling)
             return
+        told_otherwise = prompt != self._conversation.system_prompt
         self._conversation = replace(self._conversation, system_prompt=prompt, sampling=sampling)
-        self._submit(self._save_settings(self._conversation.id, prompt, sampling))
+        saving = self._save_settings(self._conversation.id, prompt, sampling)
+        self._submit(saving, lambda _: self._tell_usage() if told_otherwise else None)
+        if told_otherwise and self._messages:
+            self._meter.distrust(self._conversation.id, self._messages[-1].id)
 
     # -- what a turn tells ------------------------------------------------------------------
 
@@ -397,6 +424,8 @@ class ConversationViewModel(QObject):
     def _take_delta(self, event: TurnDelta, deltas: dict[tuple[int, str], list[str]]) -> None:
         if self._running.take(event) and event.conversation_id == self._id:
             deltas.setdefault((event.message_id, event.kind), []).append(event.text)
+            if not self._usage_due.isActive():
+                self._usage_due.start()
 
     def _flush(self, deltas: dict[tuple[int, str], list[str]]) -> None:
         """Pass on the pieces of a batch as one: a thousand signals a second would be felt."""
@@ -420,6 +449,7 @@ class ConversationViewModel(QObject):
         self._running.note_progress(event)
         if event.conversation_id == self._id:
             self.prefilled.emit(event.message_id, event.progress)
+            self._tell_usage()
 
     def _on_ended(self, event: TurnEnded) -> None:
         self._running.end(event.conversation_id)
@@ -446,5 +476,9 @@ class ConversationViewModel(QObject):
     # -- the context ------------------------------------------------------------------------
 
     def _tell_usage(self) -> None:
-        used, exact = usage(self._messages, self.system_prompt)
-        self.usage_changed.emit(used, exact)
+        running = None if self._id is None else self._running.get(self._id)
+        if running is not None:
+            self._meter.show_running(self._messages, self.system_prompt, running)
+        else:
+            model = self._status.model_name if self._source is not None else ""
+            self._meter.show(self._id, self._messages, self.system_prompt, model)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
@@ -55,6 +55,12 @@ class ActivityViewModel(QObject):
     def is_writing(self) -> bool:
         """Whether any answer is being written."""
         return bool(self._activity.writing)
+
+    def forget_last(self) -> None:
+        """Drop the last answer's figures: another model is coming, and they were not its own."""
+        if self._activity.last is not None:
+            self._activity = replace(self._activity, last=None)
+            self.changed.emit(self._activity)
 
     def _on_events(self, events: tuple[object, ...]) -> None:
         before = self._activity

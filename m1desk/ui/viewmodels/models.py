@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -171,10 +171,13 @@ class ModelsViewModel(QObject):
 
 def find_entries(folders: tuple[Path, ...], recent: tuple[Path, ...]) -> tuple[ModelEntry, ...]:
     """Look at all model files; blocks while the disk is read."""
-    found = {m.path.absolute(): ModelEntry(m, in_folder=True) for m in scan_models(*folders)}
+    found = {
+        model.path.absolute(): ModelEntry(_checked(model), in_folder=True)
+        for model in scan_models(*folders)
+    }
     for path in recent:
         if path.absolute() not in found:
-            found[path.absolute()] = ModelEntry(_look(path), in_folder=False)
+            found[path.absolute()] = ModelEntry(_checked(_look(path)), in_folder=False)
     return tuple(sorted(found.values(), key=lambda entry: (entry.title.casefold(), entry.path)))
 
 
@@ -233,3 +236,14 @@ def _look(path: Path) -> LocalModel:
         size = path.stat().st_size if path.is_file() else 0
         return LocalModel(path, path.stem, size, error=str(error))
     return LocalModel(header.path, header.name, header.size_bytes, header)
+
+
+def _checked(model: LocalModel) -> LocalModel:
+    """Note what keeps the engine from loading a file that could be read."""
+    if model.header is None or model.error:
+        return model
+    try:
+        check_loadable(model.header)
+    except ModelFileError as error:
+        return replace(model, error=str(error))
+    return model

@@ -107,6 +107,7 @@ class Composer(QFrame):
         # An empty field shows the reason itself.
         self._hint.setText(self._reason if self.text and not self._answering else "")
         self.field.setPlaceholderText(self._reason or _PLACEHOLDER)
+        self.field.viewport().update()  # Qt 6.11 paints another placeholder only when made to
         if self._answering:
             self.button.set_icon("stop")
             self.button.set_name("Stop the answer (Esc)")
@@ -137,7 +138,9 @@ class Composer(QFrame):
             self.stop_wished.emit()
 
     def _on_theme_changed(self) -> None:
-        self.field.setFont(text_font(self._theme.metrics.font_body))
+        font = text_font(self._theme.metrics.font_body)
+        self.field.setFont(font)
+        self.field.viewport().setFont(font)  # the placeholder is painted in this one
         self.button.set_tint(self._theme.palette.on_accent)
         self.field.fit()
 

@@ -71,16 +71,16 @@ class ConversationEmpty(QWidget):
         """Whether a model can be loaded from here."""
         return not self._load.isHidden()
 
-    def set_reason(self, reason: str, *, loading: bool = False) -> None:
-        """Say why nothing can be asked yet, or "" when it can."""
+    def set_reason(self, reason: str, *, busy: bool = False) -> None:
+        """Say why nothing can be asked yet, or "" when it can; `busy`: one need only wait."""
         self._title.setText("What would you like to know?" if not reason else "Start a chat")
-        if loading:
+        if busy:
             self._text.setText(reason)
         elif reason:
-            self._text.setText(f"{reason}. Everything stays on this computer.")
+            self._text.setText(f"{reason.rstrip('.')}. Everything stays on this computer.")
         else:
             self._text.setText("Ask below, or begin with one of these.")
-        self._load.setVisible(bool(reason) and not loading)
+        self._load.setVisible(bool(reason) and not busy)
 
     def _lay_out(self) -> None:
         metrics = self._theme.metrics

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, cast
 
-from PySide6.QtCore import QPoint, QTimer, Signal
+from PySide6.QtCore import QEvent, QPoint, Qt, QTimer, Signal
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -36,6 +37,7 @@ class ConversationList(QFrame):
         renamed: conversation id and its new title.
         delete_wished, export_wished: conversation id; for the second "markdown" or "json".
         searched: the words in the search field, a moment after the last key.
+        left: Esc was pressed in the empty search field.
     """
 
     new_wished = Signal()
@@ -44,12 +46,13 @@ class ConversationList(QFrame):
     delete_wished = Signal(object)
     export_wished = Signal(object, str)
     searched = Signal(str)
+    left = Signal()
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = theme
         self.setProperty("panel", True)
-        self.field = QLineEdit()
+        self.field = _SearchField()
         self.rows = ConversationRows(theme)
         self.results = SearchResults(theme)
         self._new = QPushButton("New chat")
@@ -70,6 +73,8 @@ class ConversationList(QFrame):
         self._new.setToolTip("New chat (Ctrl+N)")
         self._new.setAccessibleName("New chat")
         self._nothing.setProperty("tone", "faint")
+        self._nothing.setTextFormat(Qt.TextFormat.PlainText)
+        self._nothing.setWordWrap(True)
         self._nothing.setContentsMargins(metrics.space_s, 0, 0, 0)
         for widget in (self.rows, self.results):
             self._stack.addWidget(widget)
@@ -87,6 +92,7 @@ class ConversationList(QFrame):
         self._theme.changed.connect(self._tint)
         self._new.clicked.connect(self.new_wished)
         self.field.textChanged.connect(lambda _: self._typing.start())
+        self.field.left.connect(self.left)
         self.field.returnPressed.connect(self._on_return)
         self._typing.timeout.connect(lambda: self.searched.emit(self.field.text().strip()))
         self.rows.open_wished.connect(lambda id_: self.open_wished.emit(id_, None))
@@ -144,3 +150,25 @@ class ConversationList(QFrame):
 
     def _tint(self) -> None:
         self._new.setIcon(self._theme.icon("plus", self._theme.palette.text))
+
+
+class _SearchField(QLineEdit):
+    """Esc empties it; once it is empty, Esc leaves it."""
+
+    left = Signal()
+
+    def event(self, event: QEvent) -> bool:
+        """Keep Esc from the window, where it would stop an answer, while there is text."""
+        is_override = event.type() == QEvent.Type.ShortcutOverride
+        if is_override and isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape:
+            event.setAccepted(bool(self.text()))
+            return True
+        return super().event(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() != Qt.Key.Key_Escape:
+            super().keyPressEvent(event)
+        elif self.text():
+            self.clear()
+        else:
+            self.left.emit()

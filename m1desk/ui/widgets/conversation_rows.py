@@ -14,7 +14,7 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QColor, QFont, QPainter
+from PySide6.QtGui import QColor, QContextMenuEvent, QFont, QPainter
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QLineEdit,
@@ -27,7 +27,7 @@ from PySide6.QtWidgets import (
 
 if TYPE_CHECKING:
     from PySide6.QtCore import QAbstractItemModel
-    from PySide6.QtGui import QContextMenuEvent, QKeyEvent
+    from PySide6.QtGui import QKeyEvent
 
     from m1desk.chat import Conversation
     from m1desk.ui.theme import Theme
@@ -157,10 +157,14 @@ class ConversationRows(QListView):
             super().keyPressEvent(event)
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
-        """Ask for the menu of the row under the mouse."""
-        index = self.indexAt(event.pos())
+        """Ask for the menu of the row under the mouse, or of the selected one by keyboard."""
+        by_keyboard = event.reason() == QContextMenuEvent.Reason.Keyboard
+        index = self.currentIndex() if by_keyboard else self.indexAt(event.pos())
         if index.isValid():
-            self.menu_wished.emit(self._rows.rows[index.row()].id, event.globalPos())
+            place = event.globalPos()
+            if by_keyboard:
+                place = self.viewport().mapToGlobal(self.visualRect(index).bottomLeft())
+            self.menu_wished.emit(self._rows.rows[index.row()].id, place)
 
     def _open(self, index: QModelIndex) -> None:
         self.open_wished.emit(self._rows.rows[index.row()].id)

@@ -67,6 +67,7 @@ class ConversationView(QScrollArea):
         self._widgets: list[MessageWidget] = []
         self._first = 0  # index in _messages of the first widget
         self._stuck = True
+        self._ready = False
         self._anchor: tuple[MessageWidget, int] | None = None
         self._moving = False
         self._idle = QTimer(self)
@@ -193,6 +194,12 @@ class ConversationView(QScrollArea):
         if widget is not None:
             widget.show_prefill(progress)
 
+    def set_ready(self, ready: bool) -> None:  # noqa: FBT001 - a setter
+        """Say whether a model is ready to answer."""
+        self._ready = ready
+        for widget in self._widgets:
+            widget.set_ready(ready)
+
     def jump_to_latest(self) -> None:
         """Go to the newest message and follow it."""
         if self._end < len(self._messages):
@@ -215,6 +222,7 @@ class ConversationView(QScrollArea):
         self._stuck = False
         self._anchor = (widget, self._theme.metrics.space_xl)
         self._restore_place()
+        self._show_latest_button()
         set_look(widget, "found", True)
         QTimer.singleShot(_FLASH_MS, widget, lambda: set_look(widget, "found", False))
         return True
@@ -227,7 +235,7 @@ class ConversationView(QScrollArea):
 
     def _add_widget(self, message: Message, index: int) -> MessageWidget:
         shown = self._growing.get(message.id, message)
-        widget = MessageWidget(shown, self._theme, self._look, self.highlighter)
+        widget = MessageWidget(shown, self._theme, self._look, self.highlighter, ready=self._ready)
         message_id = message.id
         widget.wished.connect(lambda wish: self.wished.emit(message_id, wish))
         widget.edited.connect(lambda text: self.edited.emit(message_id, text))
@@ -281,6 +289,8 @@ class ConversationView(QScrollArea):
         """Make a few more widgets while the window has nothing else to do."""
         if self._first == 0 or len(self._widgets) >= REALISED:
             self._idle.stop()
+            if not self._stuck and self.verticalScrollBar().value() < _NEAR_END:
+                self._want_earlier()  # one has scrolled to the top meanwhile
             return
         self._note_place()
         self._realise_before(2)

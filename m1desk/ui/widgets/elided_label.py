@@ -25,6 +25,7 @@ class ElidedLabel(QLabel):
         super().__init__(parent)
         self._whole = text
         self._mode = mode
+        self._detail = ""
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         if tone:
@@ -41,6 +42,11 @@ class ElidedLabel(QLabel):
         self._whole = text
         self.setAccessibleName(text)
         self.updateGeometry()
+        self._elide()
+
+    def set_detail(self, detail: str) -> None:
+        """Set a tooltip of its own, shown whether or not the text is cut."""
+        self._detail = detail
         self._elide()
 
     def sizeHint(self) -> QSize:
@@ -63,4 +69,4 @@ class ElidedLabel(QLabel):
         shown = self.fontMetrics().elidedText(self._whole, self._mode, width)
         if shown != self.text():
             self.setText(shown)
-        self.setToolTip(self._whole if shown != self._whole else "")
+        self.setToolTip(self._detail or (self._whole if shown != self._whole else ""))

@@ -53,7 +53,12 @@ class EmptyState(QWidget):
         layout.addStretch(2)
         layout.addWidget(self._picture)
         layout.addWidget(self._title)
-        layout.addWidget(self._text, alignment=Qt.AlignmentFlag.AlignHCenter)
+        # With an alignment the layout would not ask how high the text is at its width, and cut it.
+        text_row = QHBoxLayout()
+        text_row.addStretch(1)
+        text_row.addWidget(self._text, 1000)
+        text_row.addStretch(1)
+        layout.addLayout(text_row)
         row = QHBoxLayout()
         row.setSpacing(metrics.space_s)
         row.addStretch(1)

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from m1desk.ui.widgets.buttons import IconButton
 from m1desk.ui.widgets.elided_label import ElidedLabel
-from m1desk.ui.widgets.message_stats import stats_details, stats_text
+from m1desk.ui.widgets.message_stats import SEPARATOR, stats_details, stats_text
 
 if TYPE_CHECKING:
     from m1desk.chat import Message
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _USER_STEPS = (("copy", "copy", "Copy message"), ("edit", "edit", "Edit message"))
 _ANSWER_STEPS = (("copy", "copy", "Copy message"), ("refresh", "regenerate", "Answer again"))
+_STOPPED = "You stopped this answer"
 _LAST_STEP = ("trash", "delete", "Delete message and what follows it")
 
 
@@ -65,11 +66,14 @@ class MessageFooter(QWidget):
         stats = self._message.stats
         if self._message.role == "user":
             return
-        if stats is not None:
-            self._stats = ElidedLabel(stats_text(stats), tone="caption")
-            self._stats.setToolTip(stats_details(stats))
+        parts = [_STOPPED] if self._message.state == "stopped" else []
+        parts += [stats_text(stats)] if stats is not None else []
+        if parts:
+            self._stats = ElidedLabel(SEPARATOR.join(parts), tone="caption")
             self._layout.addWidget(self._stats, 1)
-        self._layout.addStretch(0 if stats is not None else 1)
+        if self._stats is not None and stats is not None:
+            self._stats.set_detail(stats_details(stats))
+        self._layout.addStretch(0 if parts else 1)
 
     def _make_switcher(self) -> QWidget:
         message = self._message

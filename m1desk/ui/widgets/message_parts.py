@@ -193,10 +193,16 @@ class ErrorSection(QFrame):
 
     wished = Signal(str)
 
-    def __init__(self, theme: Theme, error: str, *, severe: bool, kept: bool) -> None:
+    def __init__(
+        self, theme: Theme, error: str, *, severe: bool, kept: bool, ready: bool = False
+    ) -> None:
         super().__init__()
         self._theme = theme
         self._severe = severe
+        self._load = QPushButton("Load model again")
+        self._load.setHidden(ready)
+        self._continue = QPushButton("Continue")
+        self._kept = kept
         self.setProperty("banner", "danger" if severe else "warning")
         self._icon = QLabel()
         self._icon.setAlignment(Qt.AlignmentFlag.AlignTop)
@@ -207,7 +213,8 @@ class ErrorSection(QFrame):
         for line in rest:
             if line:
                 column.addWidget(_wrapped(line, "muted"))
-        column.addLayout(self._make_buttons(kept=kept))
+        column.addLayout(self._make_buttons())
+        self.set_last(False)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(12, 10, 12, 10)
         layout.setSpacing(10)
@@ -216,17 +223,24 @@ class ErrorSection(QFrame):
         self._tint()
         theme.changed.connect(self._tint)
 
-    def _make_buttons(self, *, kept: bool) -> QHBoxLayout:
+    def _make_buttons(self) -> QHBoxLayout:
         row = QHBoxLayout()
         row.setContentsMargins(0, 6, 0, 0)
-        steps = [("continue", "Continue")] if kept else []
-        steps += [("regenerate", "Answer again"), ("load", "Load model again")]
-        for name, label in steps:
-            button = QPushButton(label)
+        again = QPushButton("Answer again")
+        steps = ((self._continue, "continue"), (again, "regenerate"), (self._load, "load"))
+        for button, name in steps:
             button.clicked.connect(lambda _=False, name=name: self.wished.emit(name))
             row.addWidget(button)
         row.addStretch(1)
         return row
+
+    def set_last(self, last: bool) -> None:  # noqa: FBT001 - a setter
+        """Say whether it is about the newest message: only that can be continued."""
+        self._continue.setHidden(not (self._kept and last))
+
+    def set_ready(self, ready: bool) -> None:  # noqa: FBT001 - a setter
+        """Say whether a model is ready: loading it again would then only cost time."""
+        self._load.setHidden(ready)
 
     def _tint(self) -> None:
         colours = self._theme.palette

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from m1desk.chat import MessageStats
     from m1desk.engines.turn import PrefillProgress
 
+SEPARATOR = "  ·  "
+
 _ENDINGS = {
     "length": "stopped at the token limit",
     "tool_calls": "asked for a tool",
@@ -28,7 +30,7 @@ def stats_text(stats: MessageStats) -> str:
         parts.append(speed_text(stats.tokens_per_second))
     if stats.finish_reason in _ENDINGS:
         parts.append(_ENDINGS[stats.finish_reason])
-    return "  ·  ".join(parts)
+    return SEPARATOR.join(parts)
 
 
 def stats_details(stats: MessageStats) -> str:
@@ -58,7 +60,7 @@ def prefill_text(progress: PrefillProgress) -> str:
     if speed > 0:
         parts.append(speed_text(speed))
         parts.append(f"about {_rough((progress.total - progress.done) / speed)} left")
-    return "  ·  ".join(parts)
+    return SEPARATOR.join(parts)
 
 
 def _rough(seconds: float) -> str:
@@ -70,4 +72,6 @@ def thought_text(seconds: float | None, *, running: bool) -> str:
     """Write the title of the thinking: while it runs, or how long it took (seconds)."""
     if running:
         return "Thinking…" if seconds is None or seconds < 1 else f"Thinking… {seconds:.0f} s"
-    return "Thoughts" if seconds is None else f"Thought for {_rough(seconds)}"
+    if seconds is None:
+        return "Thoughts"
+    return f"Thought for {_rough(seconds)}" if seconds >= 1 else "Thought for a moment"

@@ -45,7 +45,13 @@ class MessageWidget(QFrame):
     link_clicked = Signal(str)
 
     def __init__(
-        self, message: Message, theme: Theme, style: MarkdownStyle, highlighter: Highlighter
+        self,
+        message: Message,
+        theme: Theme,
+        style: MarkdownStyle,
+        highlighter: Highlighter,
+        *,
+        ready: bool = False,
     ) -> None:
         super().__init__()
         self._message = message
@@ -59,6 +65,7 @@ class MessageWidget(QFrame):
         self._editor: MessageEditor | None = None
         self._more: QPushButton | None = None
         self._is_last = False
+        self._ready = ready
         self.view = MarkdownView(style, highlighter)
         self.view.link_clicked.connect(self.link_clicked)
         self._layout = QVBoxLayout(self)
@@ -142,8 +149,16 @@ class MessageWidget(QFrame):
     def set_last(self, last: bool) -> None:  # noqa: FBT001 - a setter
         """Say whether it is the newest: its buttons are always shown."""
         self._is_last = last
+        if self._error is not None:
+            self._error.set_last(last)
         if self._footer is not None:
             self._footer.show_actions(last or self.underMouse() or self.hasFocus())
+
+    def set_ready(self, ready: bool) -> None:  # noqa: FBT001 - a setter
+        """Say whether a model is ready to answer."""
+        self._ready = ready
+        if self._error is not None:
+            self._error.set_ready(ready)
 
     def set_look(self, style: MarkdownStyle) -> None:
         """Take on another palette or size."""
@@ -236,8 +251,13 @@ class MessageWidget(QFrame):
             return
         text = message.error or "The answer was interrupted."
         self._error = ErrorSection(
-            self._theme, text, severe=message.state == "failed", kept=bool(message.content)
+            self._theme,
+            text,
+            severe=message.state == "failed",
+            kept=bool(message.content),
+            ready=self._ready,
         )
+        self._error.set_last(self._is_last)
         self._error.wished.connect(self.wished)
         self._layout.addWidget(self._error)
 

@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 
 from m1desk.ui.theme import text_font
 from m1desk.ui.units import context_text
+from m1desk.ui.widgets.elided_label import ElidedLabel
 
 if TYPE_CHECKING:
     from PySide6.QtCore import QObject
@@ -109,6 +110,7 @@ class ModelPopup(QFrame):
         self._search.setAccessibleName("Filter models")
         self._search.textChanged.connect(self._fill)
         self._search.installEventFilter(self)
+        self._search.setVisible(bool(self._entries))
         self._list = QListWidget()
         self._list.setAccessibleName("Available models")
         self._list.setItemDelegate(_RowPainter(theme, self))
@@ -168,9 +170,7 @@ class ModelPopup(QFrame):
         layout.addWidget(load, alignment=Qt.AlignmentFlag.AlignLeft)
 
     def _loaded_row(self, status: EngineStatus) -> QHBoxLayout:
-        name = QLabel(status.model_name)
-        name.setTextFormat(Qt.TextFormat.PlainText)
-        name.setProperty("tone", "strong")
+        name = ElidedLabel(status.model_name, tone="strong", mode=Qt.TextElideMode.ElideMiddle)
         detail = QLabel(f"{context_text(status.context_tokens)} context")
         detail.setProperty("tone", "caption")
         unload = QPushButton("Unload")
