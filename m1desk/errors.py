@@ -4,6 +4,7 @@ M1DeskError
     BadInput: something the user or a caller gave is unusable
         ModelFileError: a model file that is broken, foreign, or of an unknown architecture
     StorageError: our folders or the database can't be read or written
+    HubError: the model hub is out of reach, or refused
     EngineError: an engine did not start, died, or refused
         EngineFailed: the process ended or never became ready
         EngineRefused: it answered, with an error (an HTTP status and a reason)
@@ -43,6 +44,29 @@ class ModelFileError(BadInput):
 
 class StorageError(M1DeskError):
     """The app's folders or its database can't be read or written."""
+
+
+class HubError(M1DeskError):
+    """The model hub is out of reach, or refused.
+
+    Attributes:
+        kind: "offline", "network", "unauthorized", "gated", "forbidden", "not_found",
+            "rate_limited", "server" (a fault of the hub's) or "answer" (one we can't use).
+        retry_after: seconds the hub asked to wait, None when it did not.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        why: str = "",
+        todo: str = "",
+        *,
+        kind: str,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(what, why, todo)
+        self.kind = kind
+        self.retry_after = retry_after
 
 
 class EngineError(M1DeskError):

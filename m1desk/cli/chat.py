@@ -51,14 +51,31 @@ def chat(options: ChatOptions) -> None:
     Raises:
         M1DeskError: the model did not load, or the engine was lost.
     """
-    prompt = options.prompt
+    prompt = None if options.prompt is None else _as_text(options.prompt, "The question")
+    system = _as_text(options.system, "The system prompt")
     if prompt is None and not sys.stdin.isatty():
-        prompt = sys.stdin.read().strip()
+        prompt = _as_text(_piped_question(), "The question").strip()
         if not prompt:
             raise BadInput("There is no question.", "Standard input is empty.", "Give --prompt.")
     if prompt is None and options.as_json:
         raise BadInput("--json needs a question.", todo="Give --prompt, or pipe the question in.")
-    asyncio.run(_chat(replace(options, prompt=prompt)))
+    asyncio.run(_chat(replace(options, prompt=prompt, system=system)))
+
+
+def _piped_question() -> str:
+    return sys.stdin.buffer.read().decode("utf-8-sig", "surrogateescape")
+
+
+def _as_text(given: str, what: str) -> str:
+    """The text as the person meant it, whatever the locale made of its bytes.
+
+    Raises:
+        BadInput: they are no UTF-8.
+    """
+    try:
+        return given.encode("utf-8", "surrogateescape").decode("utf-8")
+    except UnicodeError:
+        raise BadInput(f"{what} is not readable text.", "It is not in UTF-8.") from None
 
 
 async def _chat(options: ChatOptions) -> None:
@@ -124,9 +141,12 @@ async def _converse(client: EngineClient, options: ChatOptions) -> None:
 
 def _read_line() -> str:
     try:
-        return input("\n> ").strip()
+        return _as_text(input("\n> "), "The question").strip()
     except EOFError:
         return ""
+    except (BadInput, UnicodeError):
+        say("That was not readable text: it is not in UTF-8.")
+        return _read_line()
 
 
 async def stream_answer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,6 +32,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON (keys: docs/cli.m
 
 def run_command_line(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit status: 0 well, 1 failed, 2 misused, 130 interrupted."""
+    _never_fail_at_printing()
     try:
         app(args=list(arguments), prog_name="m1desk")
     except SystemExit as end:
@@ -44,6 +46,13 @@ def run_command_line(arguments: Sequence[str]) -> int:
                 sys.stderr.write(part + "\n")
         return 1
     return 0
+
+
+def _never_fail_at_printing() -> None:
+    """Show a question mark for what the terminal's encoding lacks, instead of ending there."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - click calls it with one value
@@ -73,11 +82,15 @@ def _doctor(
     measure: Annotated[
         bool, typer.Option(help="Measure memory bandwidth, test and calibrate the engine.")
     ] = True,
+    measure_again: Annotated[
+        bool,
+        typer.Option("--measure-again", help="Measure the engine even if it was before."),
+    ] = False,
 ) -> None:
     """Print what this machine has and whether the engine works on it."""
     from m1desk.cli.doctor import doctor  # noqa: PLC0415 - each command loads only what it needs
 
-    doctor(as_json=as_json, measure=measure)
+    doctor(as_json=as_json, measure=measure, measure_again=measure_again)
 
 
 @app.command("chat")
@@ -151,3 +164,122 @@ def _demo() -> None:
     from m1desk.cli.demo import demo  # noqa: PLC0415
 
     demo()
+
+
+@app.command("fit")
+def _fit(
+    model: Annotated[
+        str, typer.Argument(help="A GGUF file, a model's name, or a repository with GGUF files.")
+    ],
+    *,
+    variant: Annotated[
+        list[str] | None, typer.Option(help="A quantization such as Q4_K_M; all if left out.")
+    ] = None,
+    context: Context = 8192,
+    parallel: Parallel = 1,
+    kv: Annotated[str, typer.Option(help="Type of the KV cache: f16, q8_0 or q4_0.")] = "f16",
+    ubatch: Annotated[int, typer.Option(min=1, help="Tokens computed at once.")] = 512,
+    depth: Annotated[int, typer.Option(min=0, help="Tokens read before, for the speeds.")] = 0,
+    input_tokens: Annotated[int, typer.Option("--input", min=0, help="Tokens to read.")] = 2048,
+    output_tokens: Annotated[int, typer.Option("--output", min=0, help="Tokens to write.")] = 512,
+    machine: Annotated[
+        str, typer.Option(help="A machine that comes with the program, a JSON file, or this one.")
+    ] = "this",
+    exact: Annotated[bool, typer.Option("--exact", help="Ask the engine (seconds).")] = False,
+    cost: Annotated[bool, typer.Option("--cost", help="What tokens cost, each way.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say which variants of a model fit a machine, how fast, and what would help."""
+    from m1desk.cli.fit import FitOptions, fit  # noqa: PLC0415
+    from m1desk.fit import Wished  # noqa: PLC0415
+
+    wished = Wished(
+        context_tokens=context,
+        parallel=parallel,
+        kv_type=kv,
+        ubatch_tokens=ubatch,
+        depth_tokens=depth,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+    )
+    fit(FitOptions(model, tuple(variant or ()), machine, wished, exact, cost, as_json))
+
+
+models_app = typer.Typer(
+    help="Find, fetch, list, check and delete models.", no_args_is_help=True, add_completion=False
+)
+app.add_typer(models_app, name="models")
+
+Name = Annotated[str, typer.Argument(help="Name, repository or path of a model that is here.")]
+
+
+@models_app.command("search")
+def _models_search(
+    text: Annotated[str, typer.Argument(help="Words of the name.")] = "",
+    *,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="Repositories to list.")] = 20,
+    quantizations_of: Annotated[
+        str | None, typer.Option(metavar="REPOSITORY", help="List quantizations of this model.")
+    ] = None,
+    every_format: Annotated[
+        bool, typer.Option("--every-format", help="Also repositories without GGUF files.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Search the catalog and the Hugging Face Hub."""
+    from m1desk.cli.models import search  # noqa: PLC0415
+
+    search(
+        text,
+        limit=limit,
+        quantizations_of=quantizations_of,
+        every_format=every_format,
+        as_json=as_json,
+    )
+
+
+@models_app.command("list")
+def _models_list(*, as_json: Json = False) -> None:
+    """List the models on this machine, those of other programs too."""
+    from m1desk.cli.models import list_models  # noqa: PLC0415
+
+    list_models(as_json=as_json)
+
+
+@models_app.command("download")
+def _models_download(
+    repository: Annotated[
+        str, typer.Argument(help="owner/name, or a name of the catalog.", metavar="REPOSITORY")
+    ],
+    variant: Annotated[
+        str | None, typer.Argument(help="Such as Q4_K_M, a file's name, or safetensors.")
+    ] = None,
+    *,
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Fetch a variant of a model; after an interruption the same command goes on."""
+    from m1desk.cli.models import download  # noqa: PLC0415
+
+    download(repository, variant, revision, as_json=as_json)
+
+
+@models_app.command("remove")
+def _models_remove(
+    name: Name,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Delete a model and say how much space that frees."""
+    from m1desk.cli.models import remove  # noqa: PLC0415
+
+    remove(name, yes=yes, as_json=as_json)
+
+
+@models_app.command("verify")
+def _models_verify(name: Name, *, as_json: Json = False) -> None:
+    """Compare a model's content with its known checksums."""
+    from m1desk.cli.models import verify  # noqa: PLC0415
+
+    verify(name, as_json=as_json)

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from m1desk.engines import EngineCalibration
 
 
-def doctor(*, as_json: bool, measure: bool) -> None:
+def doctor(*, as_json: bool, measure: bool, measure_again: bool = False) -> None:
     """Print the machine and the engine's self-test.
 
     With `measure`, memory bandwidth is measured, and the engine is tested and calibrated unless
-    that is remembered from before.
+    that is remembered from a time when nothing disturbed it. `measure_again` does it anyway.
     """
     folders = Folders.resolve()
     sweep_leftovers(folders)
@@ -32,7 +32,8 @@ def doctor(*, as_json: bool, measure: bool) -> None:
             (folders.models, folders.data), measure_bandwidth=measure, measurements=measurements
         )
         calibration = remembered_calibration(measurements)
-        if calibration is None and measure:
+        is_good = calibration is not None and not calibration.disturbed
+        if measure_again or (measure and not is_good):
             say("Testing the engine on this machine and measuring (about 10 s) ...")
             calibration = asyncio.run(calibrate(folders, measurements, say_calibration))
     keyring = keyring_status()
@@ -75,7 +76,19 @@ def _engine_text(calibration: EngineCalibration | None) -> str:
             f"{calibration.decode_tokens_per_second:.0f} tok/s decode, "
             f"{calibration.prefill_tokens_per_second:.0f} tok/s prefill"
         )
+    if calibration.flash_attention_gain is not None and not calibration.disturbed:
+        lines.append(f"             {_flash_attention_text(calibration.flash_attention_gain)}")
     return "\n".join(lines)
+
+
+def _flash_attention_text(gain: float) -> str:
+    """What flash attention costs or gains, in words."""
+    percent = round((gain - 1) * 100)
+    if percent == 0:
+        return "flash attention is as fast as none here, and saves memory"
+    if percent > 0:
+        return f"flash attention makes decoding {percent} % faster here, and saves memory"
+    return f"flash attention costs {-percent} % of the decode speed here; it saves memory"
 
 
 def _on_off(switch: bool) -> str:  # noqa: FBT001 - a word for a switch

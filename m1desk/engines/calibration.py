@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 _LOG_NAME: Final = "calibration.log"
 _TIME_LIMIT_SECONDS: Final = 180.0
 _GRACE_SECONDS: Final = 1.0
+_DISTURBED: Final = (
+    "Other programs used the processor while the engine was measured, so the numbers are low; "
+    "measure again when the machine is quiet."
+)
 
 SelfTest = Literal["not_run", "passed", "safe_only", "failed"]
 
@@ -46,6 +50,10 @@ class EngineCalibration:
         self_test: "passed", "safe_only" (only without extra buffers), "failed" (neither way) or
             "not_run".
         note: what went wrong, for the user; may be empty.
+        flash_attention_gain: decode speed with flash attention as a multiple of that without; None
+            when it was not measured.
+        disturbed: other programs used so much of the processor meanwhile that the speeds say
+            little and only safe choices were made; measuring again at a quiet time is worth it.
     """
 
     threads: int | None = None
@@ -55,6 +63,8 @@ class EngineCalibration:
     prefill_tokens_per_second: float | None = None
     self_test: SelfTest = "not_run"
     note: str = ""
+    flash_attention_gain: float | None = None
+    disturbed: bool = False
 
     @property
     def is_measured(self) -> bool:
@@ -81,6 +91,8 @@ class EngineCalibration:
                 prefill_tokens_per_second=_optional_number(fields["prefill_tokens_per_second"]),
                 self_test=fields["self_test"],
                 note=str(fields["note"]),
+                flash_attention_gain=_optional_number(fields.get("flash_attention_gain")),
+                disturbed=bool(fields.get("disturbed", False)),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a calibration: {error}") from error
@@ -208,7 +220,8 @@ class _Trial:
         child = await self._child("calibrate", "--extra-buffers", switch)
         chosen = _chosen(child)
         if chosen is not None:
-            return replace(start, **chosen)
+            note = f"{start.note} {_DISTURBED}".strip() if chosen["disturbed"] else start.note
+            return replace(start, **chosen, note=note)
         if start.extra_buffers:  # passed the self-test, died under load
             note = f"Measuring died with extra buffers on ({child.fate}); they stay off."
             safe = EngineCalibration(self_test="safe_only", note=note)
@@ -265,6 +278,8 @@ def _chosen(child: _Child) -> dict[str, Any] | None:
                     "extra_buffers": bool(fields["extra_buffers"]),
                     "decode_tokens_per_second": float(fields["decode_tokens_per_second"]),
                     "prefill_tokens_per_second": float(fields["prefill_tokens_per_second"]),
+                    "flash_attention_gain": _optional_number(fields.get("flash_attention_gain")),
+                    "disturbed": bool(fields.get("disturbed", False)),
                 }
             except (KeyError, TypeError, ValueError):
                 return None

@@ -23,6 +23,7 @@ _NO_MEMORY: Final = re.compile(
 )
 _PORT_TAKEN: Final = re.compile(r"[Aa]ddress already in use|EADDRINUSE")
 _UNKNOWN_ARCHITECTURE: Final = re.compile(r"unknown model architecture")
+_LAST_WORDS: Final = re.compile(r"GGML_ASSERT\(|GGML_ABORT|what\(\):|fatal error")
 _TAIL_TO_READ: Final = 60
 _WINDOWS_FAULTS: Final = {
     0xC0000005: signal.SIGSEGV,  # access violation
@@ -219,6 +220,8 @@ def _other(evidence: Evidence, facts: LoadFacts, detail: str) -> EngineFailure:
 def _crashed(number: signal.Signals, evidence: Evidence, facts: LoadFacts) -> EngineFailure:
     todo = "Load the model again. If it stays so, verify the file or download it again."
     why = f"It was stopped by {number.name}."
+    if words := _line_with(_LAST_WORDS, evidence.log_tail[-_TAIL_TO_READ:]):
+        why += f" Its last words: {words.strip()}"
     if facts.extra_buffers and number in _instruction_faults():
         why += (
             " Some processors, most of all in virtual machines, fail at the special matrix formats."

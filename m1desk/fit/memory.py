@@ -8,17 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
+from m1desk.fit.formulas import compute_bytes, kv_cache_bytes, state_bytes
+from m1desk.fit.variant import ModelShape
+
 if TYPE_CHECKING:
     from m1desk.models import GgufHeader
 
 Verdict = Literal["fits", "tight", "too_big", "unknown"]
 
-_PADDING: Final = 256
-"""llama.cpp rounds the context up to a multiple of this (tokens)."""
 _TIGHT: Final = 0.9
 """Share of the free memory above which other programs begin to suffer."""
-_MIB: Final = 1 << 20
-_REFERENCE_UBATCH: Final = 512
 
 
 class RunSettings(Protocol):
@@ -91,19 +90,20 @@ class MemoryEstimate:
 
 
 def estimate_memory(header: GgufHeader, settings: RunSettings) -> MemoryEstimate:
-    """Estimate what loading `header`'s model with `settings` takes.
-
-    Weights: the tensors' sizes. KV cache: bytes per token and type, by the header, times the
-    padded context. State: of recurrent layers, for each parallel sequence.
-    """
-    context = padded(settings.context_tokens)
+    """Estimate what loading `header`'s model with `settings` takes; see `formulas`."""
+    shape = ModelShape.from_header(header)
     layers = header.block_count + 1  # the output layer counts as one for the engine
     placed = layers if settings.gpu_layers < 0 else min(settings.gpu_layers, layers)
     return MemoryEstimate(
         weights_bytes=header.weights_bytes,
-        kv_bytes=context * header.kv_cache_bytes_per_token(settings.kv_type),
-        state_bytes=(header.recurrent_state_bytes or 0) * settings.parallel,
-        compute_bytes=_compute_bytes(header, settings, context),
+        kv_bytes=kv_cache_bytes(shape, settings.context_tokens, settings.kv_type),
+        state_bytes=state_bytes(shape, settings.parallel),
+        compute_bytes=compute_bytes(
+            shape,
+            settings.context_tokens,
+            settings.ubatch_tokens,
+            flash_attention=settings.flash_attention is not False,
+        ),
         gpu_share=placed / layers,
     )
 
@@ -120,27 +120,3 @@ def judge(estimate: MemoryEstimate, free: FreeMemory | None) -> Verdict:
     shares = [needed / available if available else 2.0 for needed, available in pairs if needed]
     worst = max(shares, default=0.0)
     return "fits" if worst <= _TIGHT else "tight" if worst <= 1.0 else "too_big"
-
-
-def padded(context_tokens: int) -> int:
-    """Round a context up as llama.cpp does (tokens)."""
-    return -(-context_tokens // _PADDING) * _PADDING
-
-
-def _compute_bytes(header: GgufHeader, settings: RunSettings, context: int) -> int:
-    """Size of the compute buffer: the larger of logits and attention.
-
-    Measured on MiniMax-M1 with llama.cpp (logits: 4 x tokens x vocabulary + 8 x width x tokens;
-    mask: context x tokens x 2; lightning layers: 192 MiB at 512 tokens in the square and 124 MiB
-    in proportion, for 64 heads; without flash attention the scores: heads x context x tokens x 4)
-    and carried over to other models.
-    """
-    tokens = min(settings.ubatch_tokens, context)
-    logits = 4 * tokens * header.vocabulary_size + 8 * header.embedding_length * tokens
-    attention = 2 * context * tokens
-    if settings.flash_attention is False:
-        attention += 4 * header.head_count * context * tokens
-    if "lightning" in header.layer_kinds:
-        share = tokens / _REFERENCE_UBATCH
-        attention += round((192 * share**2 + 124 * share) * _MIB * header.head_count / 64)
-    return max(logits, attention)

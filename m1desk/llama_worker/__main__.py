@@ -45,6 +45,16 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("devices", help="the accelerators the engine sees")
     tiny = commands.add_parser("tiny-model", help="write a tiny model of M1's architecture")
     tiny.add_argument("path", type=Path)
+    dry = commands.add_parser("dry-run", help="what a model would take, without its weights")
+    dry.add_argument("--header", type=Path, action="append", required=True, help="once a part")
+    dry.add_argument("--size", type=int, action="append", default=[], help="full size (bytes)")
+    dry.add_argument("--context", type=int, required=True, help="context length (tokens)")
+    dry.add_argument("--parallel", type=int, default=1)
+    dry.add_argument("--gpu-layers", type=int, default=-1)
+    dry.add_argument("--kv-type", default="f16")
+    dry.add_argument("--ubatch", type=int, default=512)
+    dry.add_argument("--flash-attention", type=_switch, default=True)
+    dry.add_argument("--outputs", type=int, default=0, help="rows of logits; 0: one a token")
     commands.add_parser("build-info", help="which build of the engine this is")
     return parser
 
@@ -85,6 +95,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from m1desk.llama_worker.devices import main as list_devices  # noqa: PLC0415
 
         return list_devices()
+    if options.command == "dry-run":
+        from m1desk.llama_worker.dry_run import DryRunOptions, run_dry  # noqa: PLC0415
+
+        return run_dry(
+            DryRunOptions(
+                headers=tuple(options.header),
+                sizes=tuple(options.size),
+                context_tokens=options.context,
+                parallel=options.parallel,
+                ubatch_tokens=options.ubatch,
+                kv_type=options.kv_type,
+                gpu_layers=options.gpu_layers,
+                flash_attention=options.flash_attention,
+                outputs=options.outputs,
+            )
+        )
     if options.command == "tiny-model":
         from m1desk.llama_worker.tiny_model import GREETING_MODEL, write_tiny_model  # noqa: PLC0415
 

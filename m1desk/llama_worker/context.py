@@ -131,7 +131,10 @@ class Context:
     def decode(self, batch: Batch) -> int:
         """Compute a batch; 0 when done, `NO_KV_SPACE`, or another of the library's codes."""
         batch.native.n_tokens = batch.size
-        return int(self._lib.llama_decode(self.handle, batch.native))
+        code = int(self._lib.llama_decode(self.handle, batch.native))
+        # a GPU goes on computing after the call: without waiting, times would mean nothing
+        self._lib.llama_synchronize(self.handle)
+        return code
 
     def logits(self, index: int) -> npt.NDArray[np.float32]:
         """Logits after the batch's token `index`, shape (vocabulary,), until the next decode."""
@@ -153,6 +156,15 @@ class Context:
     def restore_sequence(self, sequence: int, data: bytes) -> bool:
         """Put back what `save_sequence` gave into an empty sequence; False if it is refused."""
         return self._restore(sequence, data, 0)
+
+    def recurrent_bytes(self, sequence: int) -> int:
+        """The size of what `save_recurrent` gives (bytes)."""
+        flags = self._lib.LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY
+        return int(self._lib.llama_state_seq_get_size_ext(self.handle, sequence, flags))
+
+    def last_position(self, sequence: int) -> int:
+        """The position of a sequence's last token; -1 when it is empty."""
+        return int(self._lib.llama_memory_seq_pos_max(self._memory, sequence))
 
     def save_recurrent(self, sequence: int) -> bytes:
         """The recurrent part of a sequence's state as it is now, without its KV cells."""

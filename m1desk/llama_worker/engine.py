@@ -10,12 +10,14 @@ import psutil
 
 from m1desk.llama_worker.context import KV_TYPES, Batch, Context, ContextOptions
 from m1desk.llama_worker.metrics import Metrics
-from m1desk.llama_worker.model import LoadError, LoadOptions, Model
+from m1desk.llama_worker.model import LoadError, LoadOptions, Model, readable_name
 from m1desk.llama_worker.native import Native
 from m1desk.llama_worker.scheduler import Scheduler
 from m1desk.llama_worker.template import DEFAULT_TEMPLATE, ChatTemplate, TemplateError
+from m1desk.llama_worker.threads import default_threads
 
 _MOST_BATCH_TOKENS = 2048
+_MOST_CONTEXT_TOKENS = 2**31 - 1  # positions are of 32 bits; more would be cut, unsaid
 _STATE_SHARE = 8  # a budget left open is this part of the memory that is free
 _MOST_STATE_BYTES = 4 << 30
 
@@ -46,6 +48,10 @@ def _check(options: EngineOptions) -> None:
     """
     problems = [
         (options.context_tokens < 1, "the context length must be at least 1 token"),
+        (
+            options.context_tokens > _MOST_CONTEXT_TOKENS,
+            f"the context length can be at most {_MOST_CONTEXT_TOKENS:,} tokens",
+        ),
         (options.parallel < 1, "at least one request must be served at once"),
         (options.ubatch_tokens < 1, "the physical batch must be at least 1 token"),
         (options.kv_type not in KV_TYPES, f"unknown KV cache type {options.kv_type!r}"),
@@ -62,8 +68,15 @@ def _check(options: EngineOptions) -> None:
 class Engine:
     """A model that answers. Built on one thread; its scheduler then runs on its own."""
 
-    def __init__(self, options: EngineOptions, on_progress: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        options: EngineOptions,
+        on_progress: Callable[[float], None],
+        on_failure: Callable[[str], None],
+    ) -> None:
         """Load, compute one token to warm up, and start serving.
+
+        `on_failure` is called once, on another thread, if the engine can't go on later.
 
         Raises:
             LoadError: with the reason and the library's words.
@@ -76,9 +89,9 @@ class Engine:
             on_progress,
         )
         facts = self.model.facts
-        self.model_id = options.alias or facts.name
+        self.model_id = readable_name(options.alias) or facts.name
         self.template, self.template_problem = self._compile_template()
-        threads = options.threads or psutil.cpu_count(logical=False) or 1
+        threads = options.threads or default_threads()
         self._context = Context(
             self.native,
             self.model,
@@ -103,6 +116,7 @@ class Engine:
             self.metrics,
             Batch(self.native, max(self._context.batch_tokens, options.parallel)),
             state_budget=options.state_bytes or _default_state_bytes(),
+            on_failure=on_failure,
         )
         self.scheduler.start()
 

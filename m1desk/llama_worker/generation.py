@@ -61,6 +61,7 @@ class Generation:
         max_tokens: most tokens to write, or None for as many as the context holds.
         snapshot_positions: where a later prompt is likely to part from this one, ascending.
         logprobs: None, or how many alternatives to report with each token.
+        overtaken: how many later requests began while this one waited for room.
     """
 
     prompt: list[int]
@@ -73,6 +74,7 @@ class Generation:
     reuse_prefix: bool = True
     snapshot_positions: tuple[int, ...] = ()
     cancelled: bool = False
+    overtaken: int = 0
     read: int = 0  # prompt tokens in the slot's memory, reused ones included
     reused: int = 0
     written: list[int] = field(default_factory=list)

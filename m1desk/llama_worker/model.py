@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,11 @@ _MARKERS = (
     "</tool_call>",
 )
 _UNKNOWN_ARCHITECTURE_WORDS = ("unknown model architecture",)
+
+
+def readable_name(name: str) -> str:
+    """A name with marks in place of bytes that are no text: file names may hold any bytes."""
+    return name.encode("utf-8", "replace").decode("utf-8")
 
 
 class LoadError(Exception):
@@ -100,14 +106,37 @@ class Model:
         params.use_extra_bufts = options.extra_buffers
         callback = lib.llama_progress_callback(progress)
         params.progress_callback = callback
-        self.handle = lib.llama_model_load_from_file(str(options.path).encode(), params)
+        # not every file's name is text; fsencode gives its very bytes, and UTF-8 on Windows
+        self.handle = lib.llama_model_load_from_file(os.fsencode(options.path), params)
         if not self.handle:
             detail = native.log.complaints() or "the library gave no reason"
             raise LoadError(failure_reason(detail, "bad_model_file"), detail)
         self._vocab = lib.llama_model_get_vocab(self.handle)
         self._pieces: dict[int, bytes] = {}
+        self._check_rope()
+        self._check_vocabulary()
         self._markers = self._read_markers()
         self.facts = self._read_facts(options.path)
+
+    def _check_rope(self) -> None:
+        """Refuse a rotation over no dimensions: computing it, the library never comes to an end."""
+        key = f"{self.metadata('general.architecture')}.rope.dimension_count"
+        rotates = self._lib.llama_model_rope_type(self.handle) != self._lib.LLAMA_ROPE_TYPE_NONE
+        if rotates and self.metadata(key) == "0":
+            raise LoadError("bad_model_file", f"{key} is 0")
+
+    def _check_vocabulary(self) -> None:
+        """Refuse a vocabulary on which the library would not come to an end.
+
+        Its tokenizer for RWKV starts over, and over, at a byte that begins tokens but is none
+        (llama.cpp's llm_tokenizer_rwkv_session::tokenize, seen in b10437).
+        """
+        if self._lib.llama_vocab_type(self._vocab) != self._lib.LLAMA_VOCAB_TYPE_RWKV:
+            return
+        count = int(self._lib.llama_vocab_n_tokens(self._vocab))
+        pieces = {self._read_piece(token, special=True) for token in range(count)}
+        if any(piece[:1] not in pieces for piece in pieces if piece):
+            raise LoadError("bad_model_file", "its vocabulary lacks single bytes")
 
     def _read_facts(self, path: Path) -> ModelFacts:
         lib, handle = self._lib, self.handle
@@ -115,7 +144,7 @@ class Model:
         lib.llama_model_desc(handle, description, ctypes.sizeof(description))
         template = lib.llama_model_chat_template(handle, None)
         return ModelFacts(
-            name=self.metadata("general.name") or path.stem,
+            name=self.metadata("general.name") or readable_name(path.stem),
             architecture=self.metadata("general.architecture") or "",
             description=description.value.decode(errors="replace"),
             size_bytes=int(lib.llama_model_size(handle)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from collections import deque
 from typing import Any, Final
@@ -48,6 +49,9 @@ class Native:
     """The loaded library: its functions (`lib`), its log, and the callback that must stay alive."""
 
     def __init__(self) -> None:
+        # when it gives up, the library would let a debugger, if there is one, search this whole
+        # process; the log says what happened, and the supervisor waits for the end
+        os.environ.setdefault("GGML_NO_BACKTRACE", "1")
         import llama_cpp.llama_cpp as lib  # noqa: PLC0415 - loads the engine
 
         self.lib: Any = lib

@@ -18,10 +18,26 @@ from m1desk.llama_worker.requests import SamplingOptions
 
 _RANDOM_SEED = 0xFFFFFFFF
 _MIN_KEEP = 1
+_GREEDY_BELOW = 1e-4
+"""Temperatures below are as good as 0; dividing by them would leave the range of a float."""
 
 
 class GrammarError(Exception):
     """The grammar can't be used; the message says so."""
+
+
+class SamplingError(Exception):
+    """There is no token to choose; the message says why, for the user."""
+
+
+_NO_NUMBERS = (
+    "The model computed no usable numbers. Its file may be damaged: verify it, or download it "
+    "again."
+)
+_NOTHING_ALLOWED = (
+    "No token may follow: what the grammar allows here is not in the model's vocabulary, or is "
+    "forbidden by logit_bias."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +71,7 @@ class Sampler:
         self._vocabulary = model.facts.vocabulary
         self._grammar: Any = None
         self._chain: Any = None
+        self._has_drawn = False
         self._grammar = self._make_grammar(model, grammar) if grammar else None
         self._chain = self._make_chain(options)
 
@@ -86,13 +103,14 @@ class Sampler:
             add(
                 chain,
                 lib.llama_sampler_init_penalties(
+                    self._vocabulary,
                     options.repeat_last_n,
                     options.repeat_penalty,
                     options.frequency_penalty,
                     options.presence_penalty,
                 ),
             )
-        if options.temperature <= 0:
+        if options.temperature < _GREEDY_BELOW:
             add(chain, lib.llama_sampler_init_greedy())
             return chain
         if options.top_k > 0:
@@ -114,29 +132,48 @@ class Sampler:
             for token in tokens[-self._window :]:
                 self._lib.llama_sampler_accept(self._chain, token)
 
+    @property
+    def has_grammar(self) -> bool:
+        """Whether a grammar binds the answer."""
+        return self._grammar is not None
+
     def sample(self, context: Context, index: int) -> int:
-        """Draw the token after the batch's token `index` and remember it."""
+        """Draw the token after the batch's token `index` and remember it.
+
+        Raises:
+            SamplingError: there is none to draw.
+        """
+        if self._grammar is None and self._has_drawn:
+            return int(self._lib.llama_sampler_sample(self._chain, context.handle, index))
+        logits = context.logits(index)
+        # once per answer is enough, and costs nothing then: numbers break for good, or never
+        if not self._has_drawn and not np.isfinite(logits.max()):
+            raise SamplingError(_NO_NUMBERS)
+        self._has_drawn = True
         if self._grammar is None:
             return int(self._lib.llama_sampler_sample(self._chain, context.handle, index))
-        return self._sample_with_grammar(context.logits(index))
+        return self._sample_with_grammar(logits)
 
     def _sample_with_grammar(self, logits: npt.NDArray[np.float32]) -> int:
         # Checking one drawn token is far cheaper than checking the whole vocabulary, so the
         # grammar sees all candidates only when it refuses the first draw.
-        token = self._draw(_Candidates(self._lib, logits))
+        token, logit = self._draw(_Candidates(self._lib, logits))
         alone = _Candidates(self._lib, logits, only=token)
         self._lib.llama_sampler_apply(self._grammar, alone.reference)
-        if math.isinf(alone.first_logit):
+        if not (_is_possible(logit) and _is_possible(alone.first_logit)):
             candidates = _Candidates(self._lib, logits)
             self._lib.llama_sampler_apply(self._grammar, candidates.reference)
-            token = self._draw(candidates)
+            token, logit = self._draw(candidates)
+            if not _is_possible(logit):
+                # accepting a token that the grammar refused would end the whole process
+                raise SamplingError(_NOTHING_ALLOWED)
         self._lib.llama_sampler_accept(self._grammar, token)
         self._lib.llama_sampler_accept(self._chain, token)
         return token
 
-    def _draw(self, candidates: _Candidates) -> int:
+    def _draw(self, candidates: _Candidates) -> tuple[int, float]:
         self._lib.llama_sampler_apply(self._chain, candidates.reference)
-        return candidates.selected_token
+        return candidates.selected
 
     def __del__(self) -> None:
         # a client may leave while its request is being prepared; nobody closes the sampler then
@@ -149,6 +186,11 @@ class Sampler:
         if self._grammar:
             self._lib.llama_sampler_free(self._grammar)
         self._chain = self._grammar = None
+
+
+def _is_possible(logit: float) -> bool:
+    """Whether a token was not ruled out (minus infinity), and is a number at all."""
+    return logit > -math.inf
 
 
 _TOKEN_DATA = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
@@ -180,8 +222,10 @@ class _Candidates:
         return float(self._array.data[0].logit)
 
     @property
-    def selected_token(self) -> int:
-        return int(self._array.data[self._array.selected].id)
+    def selected(self) -> tuple[int, float]:
+        """The chosen token, and its logit after all the chain's samplers."""
+        chosen = self._array.data[self._array.selected]
+        return int(chosen.id), float(chosen.logit)
 
 
 def logprobs(logits: npt.NDArray[np.float32], chosen: int, top: int) -> TokenLogprobs:

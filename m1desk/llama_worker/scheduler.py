@@ -2,14 +2,17 @@
 
 Each step is one batch: one token of every answer being written, and a chunk of the prompts being
 read. So a long prompt never stops another answer; it only shares the step with it. The shortest
-remaining prompt goes first, so a question asked beside a long document is not kept waiting.
+remaining prompt goes first, so a question asked beside a long document is not kept waiting; now
+and then the oldest does, so that questions without end can't keep the document waiting either.
 """
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
-from collections import deque
+import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from m1desk.llama_worker.context import NO_KV_SPACE, Batch, Context
@@ -21,16 +24,25 @@ from m1desk.llama_worker.generation import (
     Generation,
     Progress,
 )
+from m1desk.llama_worker.intake import Intake
 from m1desk.llama_worker.metrics import Metrics
 from m1desk.llama_worker.model import Model
 from m1desk.llama_worker.output import Piece, ToolCall
-from m1desk.llama_worker.sampling import logprobs
+from m1desk.llama_worker.sampling import SamplingError, logprobs
 from m1desk.llama_worker.sequence_memory import SequenceMemory
-from m1desk.llama_worker.slots import Slot, choose_slot
+from m1desk.llama_worker.slots import Slot
+from m1desk.llama_worker.waiting import WaitingLine
 
 _SHARED_STEP_SECONDS = 0.25
 """How long a prefill chunk may hold up answers being written beside it."""
+_STEP_SECONDS = 4.0
+"""How long a prefill chunk may take when nothing is being written: a new question and a client
+that leaves wait for its end."""
 _SMALLEST_CHUNK = 16
+_OLDEST_FIRST_EVERY = 4
+"""In one of so many steps the oldest prompt is read before the shortest."""
+_RESUMING_TOKENS = 64
+"""Room that a paused answer must find beside its own state, so that it gets somewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +68,19 @@ class Scheduler:
         batch: Batch,
         *,
         state_budget: int,
+        on_failure: Callable[[str], None],
     ) -> None:
-        """`state_budget` is the most memory (bytes) for states kept outside the KV cache."""
+        """Prepare; `start` begins.
+
+        Args:
+            model: what is served.
+            context: what computes; from now on it belongs to the scheduler's thread.
+            metrics: what is counted.
+            batch: for the steps.
+            state_budget: the most memory (bytes) for states kept outside the KV cache.
+            on_failure: called once, on the scheduler's thread, if it can't go on, with what
+                happened; every request has been told by then.
+        """
         self._model = model
         self._context = context
         self._metrics = metrics
@@ -69,9 +92,13 @@ class Scheduler:
             budget=state_budget,
         )
         self._batch = batch
-        self._arrivals: deque[Generation] = deque()
-        self._waiting: deque[Generation] = deque()
-        self._wake = threading.Condition()
+        self._on_failure = on_failure
+        self._intake = Intake()
+        self._waiting = WaitingLine(
+            self._slots,
+            context_tokens=context.context_tokens,
+            needs_snapshots=model.facts.needs_snapshots,
+        )
         self._steps = 0
         self._prefill_speed = 0.0  # tokens/s, smoothed; 0.0 until measured
         self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
@@ -83,40 +110,51 @@ class Scheduler:
 
     def submit(self, generation: Generation) -> None:
         """Queue a request; safe from any thread."""
-        with self._wake:
-            self._arrivals.append(generation)
-            self._wake.notify()
+        self._intake.submit(generation)
 
     def cancel(self, generation: Generation) -> None:
         """Give a request up within one step; safe from any thread. Nothing more is delivered."""
-        with self._wake:
-            generation.cancelled = True
-            self._wake.notify()
+        self._intake.cancel(generation)
 
     # The scheduler's thread
 
     def _run(self) -> None:
-        while True:
-            self._wait_for_work()
-            self._drop_cancelled()
-            self._admit()
-            self._step()
-            self._report()
+        try:
+            while True:
+                self.run_once()
+        except Exception as error:  # noqa: BLE001 - a silent end would leave everybody waiting
+            traceback.print_exc(file=sys.stderr)
+            self._fail(f"{type(error).__name__}: {error}")
 
-    def _wait_for_work(self) -> None:
-        with self._wake:
-            while not (self._arrivals or self._waiting or self._active()):
-                self._wake.wait()
-            self._waiting.extend(self._arrivals)
-            self._arrivals.clear()
+    def run_once(self) -> None:
+        """One step of the scheduler's thread; waits when there is nothing to do."""
+        idle = not self._waiting and not self._active()
+        self._waiting.extend(self._intake.take(wait=idle))
+        self._drop_cancelled()
+        self._resume()
+        while (found := self._waiting.take_next()) is not None:
+            self._begin(*found)
+        self._step()
+        self._report()
+
+    def _fail(self, detail: str) -> None:
+        """Tell everybody that there will be no answers any more."""
+        message = f"The engine can't go on ({detail}). Load the model again."
+        arrived = self._intake.close(message)
+        active = [generation for _, generation in self._active()]
+        for generation in [*active, *self._waiting, *arrived]:
+            generation.deliver(Broken(message))
+        self._on_failure(detail)
 
     def _active(self) -> list[tuple[Slot, Generation]]:
         return [(slot, slot.generation) for slot in self._slots if slot.generation is not None]
 
+    def _running(self) -> list[tuple[Slot, Generation]]:
+        """The active ones that do not pause."""
+        return [pair for pair in self._active() if pair[0].is_running]
+
     def _drop_cancelled(self) -> None:
-        for generation in [one for one in self._waiting if one.cancelled]:
-            self._waiting.remove(generation)
-            generation.sampler.close()
+        self._waiting.drop_cancelled()
         for slot, generation in self._active():
             if generation.cancelled:
                 self._release(slot, generation)
@@ -127,37 +165,23 @@ class Scheduler:
         self._metrics.kv_tokens_used.set(self._memory.cells_used)
         self._metrics.saved_state_bytes.set(self._memory.saved_bytes)
 
-    # Admission
-
-    def _admit(self) -> None:
-        while self._waiting and self._fits_beside_active(self._waiting[0]):
-            generation = self._waiting[0]
-            choice = self._choose_slot(generation)
-            if choice is None:
+    def _resume(self) -> None:
+        """Go on with paused answers, the oldest first, as far as there is room."""
+        paused = [pair for pair in self._active() if not pair[0].is_running]
+        for slot, generation in sorted(paused, key=lambda pair: pair[1].started):
+            needed = sum(one.cells_needed for one, _ in self._running())
+            room = self._context.context_tokens - needed
+            if needed and len(slot.tokens) + _RESUMING_TOKENS > room:
                 return
-            self._waiting.popleft()
-            self._begin(*choice, generation)
+            if not self._memory.bring_back(slot) and slot.parked is None:
+                self._memory.forget(slot)
+                self._give_up(slot, generation, "The engine lost the state of this answer.")
 
-    def _choose_slot(self, generation: Generation) -> tuple[Slot, int] | None:
-        if generation.reuse_prefix:
-            return choose_slot(
-                self._slots,
-                generation.prompt,
-                needs_snapshots=self._model.facts.needs_snapshots,
-            )
-        free = [slot for slot in self._slots if slot.is_free]
-        return (min(free, key=lambda slot: slot.last_used), 0) if free else None
-
-    def _fits_beside_active(self, generation: Generation) -> bool:
-        """Whether its prompt and one more token fit beside what the active requests still need."""
-        needed = sum(max(len(slot.tokens), len(one.prompt)) + 1 for slot, one in self._active())
-        return needed + len(generation.prompt) + 1 <= self._context.context_tokens or not needed
-
-    def _begin(self, slot: Slot, reuse: int, generation: Generation) -> None:
+    def _begin(self, generation: Generation, slot: Slot, reuse: int) -> None:
+        slot.generation = generation  # first: what the slot remembers is in use from here on
         reuse = self._memory.enter(slot, reuse)
         generation.read = generation.reused = reuse
         generation.started = time.perf_counter()
-        slot.generation = generation
         self._metrics.reused_tokens.inc(reuse)
         generation.deliver(Progress(generation.prompt_progress()))
 
@@ -166,12 +190,12 @@ class Scheduler:
     def _step(self) -> None:
         runs = self._fill_batch()
         if not runs:
-            self._end_one_for_space()
+            self._free_space()
             return
         began = time.perf_counter()
         code = self._context.decode(self._batch)
         if code == NO_KV_SPACE:
-            self._end_one_for_space()
+            self._free_space()
             return
         if code != 0:
             self._break(runs, code)
@@ -184,26 +208,28 @@ class Scheduler:
             if run.reads_prompt:
                 run.generation.deliver(Progress(run.generation.prompt_progress()))
             if run.ends_prompt or not run.reads_prompt:
-                self._write_token(run)
+                self._write_or_give_up(run)
 
     def _fill_batch(self) -> list[_Run]:
         self._batch.clear()
         runs: list[_Run] = []
-        writing = [pair for pair in self._active() if not pair[1].is_prefilling]
+        writing = [pair for pair in self._running() if not pair[1].is_prefilling]
         for slot, generation in writing:
             if self._make_room(1):
                 runs.append(self._add(slot, generation, [generation.written[-1]]))
         budget = min(self._chunk_tokens(beside=len(writing)), self._batch.room)
-        reading = sorted(
-            (pair for pair in self._active() if pair[1].is_prefilling),
-            key=lambda pair: len(pair[1].prompt) - pair[1].read,
-        )
-        for slot, generation in reading:
+        for slot, generation in self._reading_order():
             chunk = self._next_chunk(generation, budget)
             if chunk and self._make_room(len(chunk)):
                 runs.append(self._add(slot, generation, chunk))
                 budget -= len(chunk)
         return runs
+
+    def _reading_order(self) -> list[tuple[Slot, Generation]]:
+        reading = [pair for pair in self._running() if pair[1].is_prefilling]
+        if self._steps % _OLDEST_FIRST_EVERY == 0:
+            return sorted(reading, key=lambda pair: pair[1].started)
+        return sorted(reading, key=lambda pair: len(pair[1].prompt) - pair[1].read)
 
     def _add(self, slot: Slot, generation: Generation, tokens: list[int]) -> _Run:
         reads_prompt = generation.is_prefilling
@@ -215,9 +241,10 @@ class Scheduler:
 
     def _chunk_tokens(self, *, beside: int) -> int:
         full = self._context.ubatch_tokens
-        if not beside or not self._prefill_speed:
+        if not self._prefill_speed:
             return full
-        return max(_SMALLEST_CHUNK, min(full, int(self._prefill_speed * _SHARED_STEP_SECONDS)))
+        seconds = _SHARED_STEP_SECONDS if beside else _STEP_SECONDS
+        return max(_SMALLEST_CHUNK, min(full, int(self._prefill_speed * seconds)))
 
     def _next_chunk(self, generation: Generation, budget: int) -> list[int]:
         """The next tokens to read: up to the budget, and not across a snapshot position."""
@@ -230,29 +257,32 @@ class Scheduler:
     def _make_room(self, wanted: int) -> bool:
         return self._memory.make_room(self._batch.size + wanted)
 
-    def _end_one_for_space(self) -> None:
-        """All wait for cells that only their own end can free: the youngest ends, as "length"."""
-        active = self._active()
-        if active:
-            slot, generation = max(active, key=lambda pair: pair[1].started)
-            if generation.is_prefilling and len(active) > 1:
-                self._requeue(slot, generation)
-            else:
-                self._finish(slot, generation, "length")
+    def _free_space(self) -> None:
+        """All wait for cells that only others could free: the youngest gives way for a while."""
+        running = self._running()
+        if not running:
+            return
+        slot, generation = max(running, key=lambda pair: pair[1].started)
+        if len(running) > 1 and generation.is_prefilling:
+            self._requeue(slot, generation)
+        elif len(running) == 1 or not self._memory.set_aside(slot):
+            self._finish(slot, generation, "length")
 
     def _requeue(self, slot: Slot, generation: Generation) -> None:
         """Nothing was answered yet, so the request can wait and start over later, unharmed."""
         slot.generation = None
         self._memory.leave(slot)
-        self._waiting.appendleft(generation)
+        self._waiting.put_back(generation)
 
     def _break(self, runs: list[_Run], code: int) -> None:
         for run in runs:
-            run.generation.deliver(
-                Broken(f"The engine failed while computing (code {code}). Its log says why.")
-            )
-            self._release(run.slot, run.generation)
             self._memory.forget(run.slot)
+            message = f"The engine failed while computing (code {code}). Its log says why."
+            self._give_up(run.slot, run.generation, message)
+
+    def _give_up(self, slot: Slot, generation: Generation, message: str) -> None:
+        self._release(slot, generation)
+        generation.deliver(Broken(message))
 
     def _account(self, run: _Run) -> None:
         slot, generation = run.slot, run.generation
@@ -274,6 +304,17 @@ class Scheduler:
 
     # Answers
 
+    def _write_or_give_up(self, run: _Run) -> None:
+        """Write a token; what goes wrong in one answer does not concern the others."""
+        try:
+            self._write_token(run)
+        except SamplingError as error:
+            self._give_up(run.slot, run.generation, str(error))
+        except Exception as error:  # noqa: BLE001 - any bug in one answer's text or grammar
+            traceback.print_exc(file=sys.stderr)
+            message = f"The worker failed on this answer: {type(error).__name__}."
+            self._give_up(run.slot, run.generation, message)
+
     def _write_token(self, run: _Run) -> None:
         generation, slot = run.generation, run.slot
         token = generation.sampler.sample(self._context, run.index)
@@ -284,7 +325,9 @@ class Scheduler:
             generation.decode_started = time.perf_counter()
         generation.written.append(token)
         self._metrics.generated_tokens.inc()
-        if self._model.is_end(token) and not generation.ignore_end:
+        # a grammar that is complete allows the end and nothing else, whatever was asked for
+        ends = self._model.is_end(token)
+        if ends and not (generation.ignore_end and not generation.sampler.has_grammar):
             self._finish(slot, generation, "stop")
             return
         pieces = tuple(generation.output.feed(self._model.visible_piece(token)))

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from m1desk.llama_worker.context import Context
 from m1desk.llama_worker.slots import Slot, Snapshot
 
+_RECENT_SNAPSHOTS = 4
+"""Of the last two turns: one where the last message may be edited, one at the prompt's end."""
 _SETTLED_SECONDS = 0.5
 """A sequence idle for less is likely to be asked again at once: it stays where it is."""
 
@@ -40,9 +42,12 @@ class SequenceMemory:
         return sum(slot.saved_bytes for slot in self._slots)
 
     def enter(self, slot: Slot, position: int) -> int:
-        """Make a slot ready to go on after its first `position` tokens; 0 if it must start over."""
+        """Make a slot ready to go on after its first `position` tokens; 0 if it must start over.
+
+        The slot is already its request's, so that nobody makes room at its expense.
+        """
         self._park_settled(slot)
-        if slot.parked is not None and not (position and self._unpark(slot)):
+        if slot.parked is not None and not (position and self.bring_back(slot)):
             self.forget(slot)
         if position < len(slot.tokens) and not (position and self._cut(slot, position)):
             self.forget(slot)
@@ -77,9 +82,9 @@ class SequenceMemory:
         """Save the state as it is, if this model needs that to come back here."""
         if not self._needs_snapshots:
             return
-        data = self._context.save_recurrent(slot.number)
-        if len(data) <= self._budget:
-            self._spend(len(data), keep=slot)
+        size = self._context.recurrent_bytes(slot.number)
+        if self._spend(size, keep=slot):
+            data = self._context.save_recurrent(slot.number)
             slot.snapshots.append(Snapshot(len(slot.tokens), data))
 
     def make_room(self, wanted: int) -> bool:
@@ -87,7 +92,7 @@ class SequenceMemory:
         for slot in self._idle_in_cache():
             if self._free_cells() >= wanted:
                 break
-            if not self._park(slot):
+            if not self.set_aside(slot):
                 self.forget(slot)
         return self._free_cells() >= wanted
 
@@ -102,34 +107,48 @@ class SequenceMemory:
         now = time.monotonic()
         for slot in self._idle_in_cache():
             if slot is not starting and slot.settled_at <= now:
-                self._park(slot)
+                self.set_aside(slot)
 
-    def _park(self, slot: Slot) -> bool:
-        """Set a state aside; False, with the state left in place, when that exceeds the budget."""
+    def set_aside(self, slot: Slot) -> bool:
+        """Park a state outside the cache; False, with it left in place, if over the budget."""
         size = self._context.sequence_bytes(slot.number)
-        if size > self._budget:
+        if not self._spend(size, keep=slot):
             return False
-        self._spend(size, keep=slot)
         slot.parked = self._context.save_sequence(slot.number)
         self._context.forget(slot.number)
         return True
 
-    def _unpark(self, slot: Slot) -> bool:
+    def bring_back(self, slot: Slot) -> bool:
+        """Put a parked state back into the cache; False if there is no room, or it is lost."""
         parked = slot.parked
         if parked is None or not self.make_room(len(slot.tokens)):
             return False
         slot.parked = None
         return self._context.restore_sequence(slot.number, parked)
 
-    def _spend(self, size: int, *, keep: Slot) -> None:
-        """Free enough of the budget for `size` bytes: parked states first, the oldest first."""
+    def _spend(self, size: int, *, keep: Slot) -> bool:
+        """Free enough of the budget for `size` bytes, what is least likely to be missed first.
+
+        Returns whether there is enough now; what requests being served need is never given up.
+        Least missed are snapshots of turns long past, then whole sequences that nobody has asked
+        for longest (but reading one again takes longest), then the other snapshots.
+        """
+        if size > self._budget:
+            return False
         others = sorted(
             (one for one in self._slots if one is not keep and one.is_free),
             key=lambda one: one.last_used,
         )
+        everybody = [*others, *(one for one in self._slots if one not in others)]
+        for slot in everybody:
+            self._drop_snapshots(slot, size, spare=_RECENT_SNAPSHOTS)
         for slot in others:
             if self.saved_bytes + size > self._budget and slot.parked is not None:
                 self.forget(slot)
-        for slot in [*others, *self._slots]:
-            while slot.snapshots and self.saved_bytes + size > self._budget:
-                slot.snapshots.pop(0)
+        for slot in everybody:
+            self._drop_snapshots(slot, size, spare=0)
+        return self.saved_bytes + size <= self._budget
+
+    def _drop_snapshots(self, slot: Slot, size: int, *, spare: int) -> None:
+        while len(slot.snapshots) > spare and self.saved_bytes + size > self._budget:
+            slot.snapshots.pop(0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import socket
 import sys
@@ -15,7 +17,16 @@ import uvicorn
 from m1desk.llama_worker.engine import Engine, EngineOptions
 from m1desk.llama_worker.model import LoadError
 from m1desk.llama_worker.server import Server
-from m1desk.wire import KEY_VARIABLE, Failed, Listening, Loading, Ready, WorkerEvent, encode_event
+from m1desk.wire import (
+    KEY_VARIABLE,
+    Failed,
+    FailureReason,
+    Listening,
+    Loading,
+    Ready,
+    WorkerEvent,
+    encode_event,
+)
 
 _LOADING_STEP = 0.01
 """Load progress is reported in steps of this fraction."""
@@ -69,8 +80,9 @@ class _Events:
     def say(self, event: WorkerEvent) -> None:
         try:
             self._stream.write(encode_event(event))
-        except BrokenPipeError:
-            # whoever started us is gone; the guard sees to the rest
+        except OSError:
+            # whoever started us is gone (Windows has another word for a broken pipe); the guard
+            # sees to the rest
             return
 
     def loading(self, fraction: float) -> None:
@@ -84,8 +96,8 @@ def serve(options: ServeOptions) -> int:
     events = _Events()
     try:
         listener = _bind(options.port)
-    except OSError as error:
-        events.say(Failed("port_taken", f"127.0.0.1:{options.port}: {error}"))
+    except (OSError, OverflowError) as error:
+        events.say(Failed(_bind_reason(error), f"127.0.0.1:{options.port}: {error}"))
         return 1
     face = Server(api_key=os.environ.pop(KEY_VARIABLE, ""))
     server = uvicorn.Server(
@@ -100,17 +112,30 @@ def serve(options: ServeOptions) -> int:
     events.say(Listening(port=listener.getsockname()[1], pid=os.getpid()))
     loader = _Loader(options, face, server, events)
     loader.start()
-    server.run(sockets=[listener])  # a signal ends the process here, open streams closed
+    with contextlib.suppress(KeyboardInterrupt):  # how uvicorn passes SIGINT on once it is done
+        server.run(sockets=[listener])  # SIGTERM ends the process here, open streams closed
     return 1 if loader.failed else 0
 
 
 def _bind(port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    if os.name == "posix":
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", port))
-    listener.listen(128)
+    try:
+        if sys.platform == "win32":
+            # there SO_REUSEADDR would let another program take over the port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen(128)
+    except (OSError, OverflowError):
+        listener.close()
+        raise
     return listener
+
+
+def _bind_reason(error: Exception) -> FailureReason:
+    taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+    return "port_taken" if taken else "bad_settings"
 
 
 class _Loader:
@@ -131,7 +156,7 @@ class _Loader:
 
     def _load(self) -> None:
         try:
-            engine = Engine(self._options.engine_options(), self._progress)
+            engine = Engine(self._options.engine_options(), self._progress, self._break_down)
         except LoadError as error:
             self._give_up(Failed(error.reason, error.detail))
         except MemoryError as error:
@@ -145,6 +170,10 @@ class _Loader:
     def _progress(self, fraction: float) -> None:
         self._face.load_fraction = fraction
         self._events.loading(fraction)
+
+    def _break_down(self, detail: str) -> None:
+        """The engine can't go on; open answers have been told and are still written out."""
+        self._give_up(Failed("engine_error", detail))
 
     def _give_up(self, event: Failed) -> None:
         self.failed = True

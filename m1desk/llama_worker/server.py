@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 _MOST_BODY_BYTES = 64 << 20
 """A million tokens are about 4 MB of text; this leaves room for any escape of it."""
+
+_TOO_LARGE = f"The request body is larger than {_MOST_BODY_BYTES:,} bytes."
 
 _OPEN_PATHS = frozenset({"/health"})
 
@@ -67,6 +70,7 @@ class Server:
                 RequestError: _on_request_error,
                 ContextExceeded: _on_context_exceeded,
                 HTTPException: _on_http_error,
+                ClientDisconnect: _on_client_gone,
                 Exception: _on_bug,
             },
         )
@@ -97,22 +101,34 @@ class Server:
         return JSONResponse({"object": "list", "data": [self._ready.model_card()]})
 
     async def _tokenize(self, request: Request) -> Response:
-        body = parse_tokenize(await _read_json(request))
-        return JSONResponse(await asyncio.to_thread(self._ready.tokenize, body))
+        service, raw = self._ready, await _read_body(request)
+
+        def work() -> Response:
+            return JSONResponse(service.tokenize(parse_tokenize(load_json(raw))))
+
+        return await asyncio.to_thread(work)
 
     async def _detokenize(self, request: Request) -> Response:
-        body = parse_detokenize(await _read_json(request))
-        return JSONResponse(await asyncio.to_thread(self._ready.detokenize, body))
+        service, raw = self._ready, await _read_body(request)
+
+        def work() -> Response:
+            return JSONResponse(service.detokenize(parse_detokenize(load_json(raw))))
+
+        return await asyncio.to_thread(work)
 
     async def _chat(self, request: Request) -> Response:
-        service = self._ready
-        body = parse_chat(await _read_json(request), service.sampling_defaults)
+        service, raw = self._ready, await _read_body(request)
+        body = await asyncio.to_thread(
+            lambda: parse_chat(load_json(raw), service.sampling_defaults)
+        )
         ticket = await service.open_chat(body)
         return await _answer(request, service, ticket, ChatFormat(service.model, body))
 
     async def _complete(self, request: Request) -> Response:
-        service = self._ready
-        body = parse_completion(await _read_json(request), service.sampling_defaults)
+        service, raw = self._ready, await _read_body(request)
+        body = await asyncio.to_thread(
+            lambda: parse_completion(load_json(raw), service.sampling_defaults)
+        )
         ticket = await service.open_completion(body)
         return await _answer(request, service, ticket, CompletionFormat(service.model, body))
 
@@ -131,7 +147,7 @@ async def _answer(
     try:
         await asyncio.wait({collecting, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not collecting.done():
-            return Response(status_code=499)
+            return _gone()
         status, body = collecting.result()
         return JSONResponse(body, status)
     finally:
@@ -156,21 +172,24 @@ async def _stream(service: Service, ticket: Ticket, answer: AnswerFormat) -> Asy
         service.cancel(ticket)
 
 
-async def _read_json(request: Request) -> object:
-    """The request's body as JSON.
+async def _read_body(request: Request) -> bytes:
+    """The request's whole body. Whoever parses it does so on a thread: it may be a whole book.
 
     Raises:
-        RequestError: it is too large, or not JSON.
+        HTTPException: it is too large.
+        ClientDisconnect: the client left before it was complete.
     """
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > _MOST_BODY_BYTES:
+        raise HTTPException(413, _TOO_LARGE)
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():
         size += len(part)
         if size > _MOST_BODY_BYTES:
-            raise HTTPException(413, f"The request body is larger than {_MOST_BODY_BYTES} bytes.")
+            raise HTTPException(413, _TOO_LARGE)
         parts.append(part)
-    # a long document takes a while to parse; the loop goes on meanwhile
-    return await asyncio.to_thread(load_json, b"".join(parts))
+    return b"".join(parts)
 
 
 class _KeyGuard:
@@ -219,6 +238,15 @@ async def _on_http_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
     kind = "unavailable_error" if error.status_code == 503 else "invalid_request_error"
     return _error_response(error.status_code, error.detail, kind)
+
+
+async def _on_client_gone(_request: Request, _error: Exception) -> Response:
+    return _gone()
+
+
+def _gone() -> Response:
+    """What nobody reads any more; the status is nginx's word for a client that left."""
+    return Response(status_code=499)
 
 
 async def _on_bug(_request: Request, error: Exception) -> Response:

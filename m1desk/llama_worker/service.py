@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -65,7 +66,8 @@ class Service:
         events: asyncio.Queue[Event] = asyncio.Queue()
 
         def deliver(event: Event) -> None:
-            loop.call_soon_threadsafe(events.put_nowait, event)
+            with contextlib.suppress(RuntimeError):  # the loop is closed: the worker is ending
+                loop.call_soon_threadsafe(events.put_nowait, event)
 
         # rendering and tokenizing a thousand pages takes seconds: not on the server's loop
         prepare = self._prepare_chat if is_chat else self._prepare_completion
@@ -84,7 +86,7 @@ class Service:
             messages, request.tools, request, opening=request.add_generation_prompt
         )
         tokens = self._tokenize_rendered(prompt)
-        self._check_length(tokens)
+        self._check_length(tokens, "messages")
         starts_in_think = renders_open_think(prompt)
         output = OutputParser(
             stops=request.stop,
@@ -102,9 +104,7 @@ class Service:
         else:
             tokens = list(request.prompt or ())
             self._check_ids(tokens, "prompt")
-        if not tokens:
-            raise RequestError("The prompt is empty.", "prompt")
-        self._check_length(tokens)
+        self._check_length(tokens, "prompt")
         output = OutputParser(
             stops=request.stop, starts_in_think=False, parse_think=False, parse_tool_calls=False
         )
@@ -159,7 +159,9 @@ class Service:
         bos = self._model.special_token_text("bos")
         return self._model.tokenize(prompt, add_special=not (bos and prompt.startswith(bos)))
 
-    def _check_length(self, tokens: list[int]) -> None:
+    def _check_length(self, tokens: list[int], param: str) -> None:
+        if not tokens:  # a chat template may make nothing of a whole conversation
+            raise RequestError("The prompt is empty.", param)
         if len(tokens) >= self._engine.context_tokens:
             raise ContextExceeded(len(tokens), self._engine.context_tokens)
 

@@ -32,7 +32,8 @@ class Slot:
 
     Attributes:
         tokens: those in its memory, in order.
-        parked: its whole state when it is not in the KV cache but set aside.
+        parked: its whole state when it is not in the KV cache but set aside; so is that of a
+            request that has to pause, for want of room.
         settled_at: from when on it counts as idle (seconds, monotonic).
         last_used: the scheduler's step in which a request last ended here.
     """
@@ -49,6 +50,18 @@ class Slot:
     def is_free(self) -> bool:
         """Whether no request is using it; it may still hold a reusable state."""
         return self.generation is None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its request is being worked on: there is one, and it does not pause."""
+        return self.generation is not None and self.parked is None
+
+    @property
+    def cells_needed(self) -> int:
+        """Cells that its request takes up with its next token; 0 when it is free."""
+        if self.generation is None:
+            return 0
+        return max(len(self.tokens), len(self.generation.prompt)) + 1
 
     @property
     def saved_bytes(self) -> int:
@@ -86,8 +99,8 @@ def choose_slot(
 ) -> tuple[Slot, int] | None:
     """The free slot to use and how many tokens it saves, or None when all are busy.
 
-    A slot is taken over for its prefix unless that would throw away more than it saves while an
-    emptier one is free; otherwise the one unused for longest goes.
+    A slot is taken over for its prefix if it keeps most of what it holds, so that a system prompt
+    in common does not let one conversation displace another; else the longest unused one goes.
     """
     free = [slot for slot in slots if slot.is_free]
     if not free:
@@ -98,7 +111,7 @@ def choose_slot(
     best = max(free, key=lambda slot: (saved[slot.number], -len(slot.tokens)))
     reuse = saved[best.number]
     empty = [slot for slot in free if not slot.tokens]
-    if reuse and (2 * reuse >= len(best.tokens) or not empty):
+    if reuse and 2 * reuse >= len(best.tokens):
         return best, reuse
     fallback = empty[0] if empty else min(free, key=lambda slot: slot.last_used)
     return fallback, saved[fallback.number]

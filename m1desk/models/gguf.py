@@ -17,9 +17,9 @@ from m1desk.models.header import GgufHeader, TensorInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
-    from typing import BinaryIO
+    from pathlib import Path, PurePath
 
+    from m1desk.models.gguf_bytes import HeaderStream
     from m1desk.models.header import MetaValue
 
 _MAGIC: Final = b"GGUF"
@@ -60,8 +60,18 @@ def read_gguf_header(path: Path) -> GgufHeader:
     The weights are not read; that they are all there is checked by the file's size.
     """
     chosen = _read_file(path)
-    paths = _part_paths(path, chosen)
-    parts = tuple(chosen if part == path else _read_file(part) for part in paths)
+    paths = tuple(path.with_name(name) for name in part_names(path.name, chosen))
+    _check_present(path, paths)
+    return joined_header(
+        paths, tuple(chosen if part == path else _read_file(part) for part in paths)
+    )
+
+
+def joined_header(paths: tuple[Path, ...], parts: Sequence[FilePart]) -> GgufHeader:
+    """Join the headers of all files of a model, in order.
+
+    Raises ModelFileError when they don't belong together.
+    """
     first = parts[0]
     tensors = tuple(
         chain.from_iterable(
@@ -81,13 +91,13 @@ def read_gguf_header(path: Path) -> GgufHeader:
     return header
 
 
-def part_number(path: Path) -> tuple[int, int]:
+def part_number(path: PurePath) -> tuple[int, int]:
     """Which part of how many a file is by its name; (1, 1) when the name doesn't say."""
     match = _PART_NAME.match(path.name)
     return (int(match["number"]), int(match["count"])) if match else (1, 1)
 
 
-def read_part(stream: BinaryIO, size: int, label: str) -> FilePart:
+def read_part(stream: HeaderStream, size: int, label: str) -> FilePart:
     """Read the header of one file of `size` bytes; `label` names it in errors."""
     source = HeaderBytes(stream, size, label)
     if size < len(_MAGIC):
@@ -269,30 +279,39 @@ def _padded(position: int, alignment: int) -> int:
     return -(-position // alignment) * alignment
 
 
-def _part_paths(path: Path, part: FilePart) -> tuple[Path, ...]:
-    """All files of a split model, in order; raises ModelFileError when some are missing."""
+def part_names(name: str, part: FilePart) -> tuple[str, ...]:
+    """Names of all files of the model that the file `name` belongs to, in order.
+
+    Raises ModelFileError when its name does not lead to the others.
+    """
     count = part.metadata.get("split.count", 1)
     if not isinstance(count, int) or count <= 1:
-        return (path,)
-    match = _PART_NAME.match(path.name)
+        return (name,)
+    match = _PART_NAME.match(name)
     if match is None or int(match["count"]) != count or count > _PARTS_LIMIT:
         raise ModelFileError(
-            f"{path.name} is one of {count} parts, but its name does not say so.",
+            f"{name} is one of {count} parts, but its name does not say so.",
             f"Parts must be named like model-00001-of-{count:05}.gguf to be found.",
             "Give the parts their original names again.",
         )
-    names = [f"{match['stem']}-{number:05}-of-{count:05}.gguf" for number in range(1, count + 1)]
+    stem = match["stem"]
+    return tuple(f"{stem}-{number:05}-of-{count:05}.gguf" for number in range(1, count + 1))
+
+
+def _check_present(path: Path, paths: tuple[Path, ...]) -> None:
+    """Refuse a split model some parts of which are missing."""
+    if len(paths) == 1:
+        return
     with _explained(path.parent):
         present = {entry.name for entry in path.parent.iterdir()}
-    missing = [name for name in names if name not in present]
+    missing = [part.name for part in paths if part.name not in present]
     if missing:
         listed = ", ".join(missing[:3]) + (" and others" if len(missing) > 3 else "")
         raise ModelFileError(
-            f"{len(missing)} of the {count} parts of this model are missing.",
+            f"{len(missing)} of the {len(paths)} parts of this model are missing.",
             f"Not found beside {path.name}: {listed}.",
             "Fetch the missing parts into the same folder.",
         )
-    return tuple(path.with_name(name) for name in names)
 
 
 def _check_whole(header: GgufHeader) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from m1desk.errors import ModelFileError
 from m1desk.models.header import SkippedValue
 
 if TYPE_CHECKING:
-    from typing import BinaryIO
-
     from m1desk.models.header import MetaValue
 
 HEADER_LIMIT: Final = 128 * 1024 * 1024
@@ -40,10 +38,20 @@ _SCALARS: Final = {
 }
 
 
+class HeaderStream(Protocol):
+    """What a header is read from: an open file, or a remote one."""
+
+    def read(self, size: int, /) -> bytes:
+        """Read `size` bytes, fewer at the end only."""
+
+    def seek(self, offset: int, /) -> int:
+        """Go to `offset` (bytes from the start)."""
+
+
 class HeaderBytes:
     """Reads forward through a header; raises ModelFileError at its end, or at a bound."""
 
-    def __init__(self, stream: BinaryIO, size: int, label: str) -> None:
+    def __init__(self, stream: HeaderStream, size: int, label: str) -> None:
         self._stream = stream
         self._size = size
         self._label = label

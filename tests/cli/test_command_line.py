@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import psutil
 import pytest
+from support.gguf_surgery import read_gguf
 from support.models import SCRIPTED_ANSWER, SCRIPTED_REASONING
 
 from m1desk.engines.calibration import EngineCalibration, calibration_key
@@ -161,6 +162,52 @@ def test_misuse_is_explained_on_stderr_with_status_2() -> None:
         assert done.returncode == 2
         assert done.stdout == ""
         assert done.stderr
+
+
+def test_what_is_no_text_is_refused_before_the_model_is_loaded(tiny_llama: Path) -> None:
+    odd = os.fsdecode(b"caf\xe9")
+    for arguments in (("--prompt", odd), ("--prompt", "Hello", "--system", odd)):
+        done = m1desk("chat", tiny_llama, *arguments)
+        assert done.returncode == 1
+        assert "not readable text" in done.stderr
+        assert "Traceback" not in done.stderr
+    piped = subprocess.run(
+        [sys.executable, "-m", "m1desk", "chat", str(tiny_llama)],
+        input=b"caf\xe9",
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert piped.returncode == 1
+    assert b"not readable text" in piped.stderr
+
+
+def test_a_terminal_of_another_encoding_shows_what_it_can(scripted_minimax: Path) -> None:
+    plain = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = m1desk(
+        "chat", scripted_minimax, "--prompt", "é 漢", "--system", "ü", "--temperature", 0, env=plain
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == SCRIPTED_ANSWER + "\n"
+
+
+def test_a_model_that_crashes_the_engine_ends_with_the_engines_last_words(
+    tmp_path: Path, tiny_minimax: Path
+) -> None:
+    model = read_gguf(tiny_minimax)
+    model.metadata["minimax-01.expert_used_count"] = (4, 2**31)
+    done = m1desk("chat", model.write(tmp_path / "hostile.gguf"), "--prompt", "Hello")
+    assert done.returncode == 1
+    assert "crashed while loading" in done.stderr
+    assert "GGML_ASSERT" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_impossible_context_is_refused_not_cut(tiny_llama: Path) -> None:
+    done = m1desk("chat", tiny_llama, "--context", 99_999_999_999, "--prompt", "Hello")
+    assert done.returncode == 1
+    assert "can't be loaded with these settings" in done.stderr
+    assert "2,147,483,647" in done.stderr
 
 
 def test_an_empty_pipe_is_no_question(tiny_llama: Path) -> None:

@@ -149,6 +149,14 @@ def calibration_dies_with_extra_buffers(*arguments: str) -> None:
     measure(*arguments)
 
 
+def measures_amid_others(*arguments: str) -> None:
+    """The worker's calibration while other programs use the processor."""
+    if arguments[0] == "calibrate":
+        fields = {"threads": 2, "flash_attention": True, "extra_buffers": False}
+        speeds = {"decode_tokens_per_second": 1.0, "prefill_tokens_per_second": 2.0}
+        say("chosen", **fields, **speeds, disturbed=True, flash_attention_gain=0.9)
+
+
 def measure(command: str, _option: str = "", switch: str = "", *_more: str) -> None:
     fields = {
         "threads": 2,
@@ -172,6 +180,7 @@ if __name__ == "__main__":
     behaviour, _, argument = sys.argv[1].partition(":")
     takes_words = behaviour in {
         "measure",
+        "measures-amid-others",
         "selftest-dies-with-extra-buffers",
         "calibration-dies-with-extra-buffers",
     }

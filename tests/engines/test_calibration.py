@@ -69,6 +69,16 @@ async def test_a_machine_that_dies_with_extra_buffers_gets_the_safe_setting(
     assert remembered_calibration(measurements) == found
 
 
+async def test_measuring_beside_other_programs_says_so(
+    folders: Folders, measurements: Measurements, people: Crowd
+) -> None:
+    found = await calibrate(folders, measurements, worker=standin("measures-amid-others"))
+    assert found.disturbed
+    assert "Other programs" in found.note
+    assert found.flash_attention_gain == 0.9
+    assert remembered_calibration(measurements) == found
+
+
 async def test_measuring_that_dies_with_extra_buffers_is_done_again_without(
     folders: Folders, measurements: Measurements, people: Crowd
 ) -> None:
@@ -119,7 +129,7 @@ def test_a_result_of_another_version_is_measured_again(
 
 
 def test_a_result_is_read_back_as_it_was() -> None:
-    found = EngineCalibration(3, False, True, 10.5, 99.0, "passed", "a note")
+    found = EngineCalibration(3, False, True, 10.5, 99.0, "passed", "a note", 1.1, True)
     assert EngineCalibration.from_dict(found.to_dict()) == found
 
 

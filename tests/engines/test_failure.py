@@ -103,6 +103,13 @@ def test_a_crash_with_extra_buffers_suggests_the_safe_setting(number: signal.Sig
     assert "extra buffers" not in words(told(by=number))
 
 
+def test_a_crash_repeats_the_engines_last_words() -> None:
+    log = ("loading", "/src/ggml.c:77: GGML_ASSERT(n_expert_used > 0) failed", "more")
+    failure = told(by=signal.SIGABRT, log=log)
+    assert failure.reason == "crashed"
+    assert "n_expert_used > 0" in failure.why
+
+
 def test_a_crash_on_windows_is_known_by_its_exit_status() -> None:
     assert "SIGILL" in told(code=0xC000001D).why
     assert told(code=-1073741819).reason == "crashed"

@@ -45,6 +45,13 @@ def test_a_long_document_is_not_given_up_for_a_short_prefix_while_a_slot_is_empt
     assert choose_slot([document, empty], [0, 1, 2, 77], needs_snapshots=False) == (empty, 0)
 
 
+def test_a_system_prompt_in_common_does_not_displace_the_newest_talk() -> None:
+    newest = Slot(0, tokens=[*range(10), *([7] * 90)], last_used=9)
+    oldest = Slot(1, tokens=[*range(10), *([8] * 190)], last_used=1)
+    prompt = [*range(10), *([9] * 50)]
+    assert choose_slot([newest, oldest], prompt, needs_snapshots=False) == (oldest, 10)
+
+
 def test_without_anything_to_reuse_the_oldest_slot_is_taken() -> None:
     old, new = Slot(0, tokens=[7], last_used=1), Slot(1, tokens=[8], last_used=2)
     assert choose_slot([new, old], [1, 2], needs_snapshots=False) == (old, 0)

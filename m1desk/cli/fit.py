@@ -1,0 +1,270 @@
+"""`m1desk fit`: which variants of a model fit a machine, how fast, and what would help."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import typer
+
+from m1desk.cli.session import say
+from m1desk.engines import remembered_calibration
+from m1desk.engines.fingerprint import machine_fingerprint
+from m1desk.engines.spec import child_environment, module_command
+from m1desk.errors import BadInput
+from m1desk.fit import (
+    CostAssumptions,
+    Efficiencies,
+    FitPlan,
+    PlanMachine,
+    Range,
+    Variant,
+    Wished,
+    assumption_lines,
+    efficiencies_here,
+    exact_needs,
+    fitted_efficiencies,
+    is_known,
+    known_variants,
+    load_machine,
+    machine_from_probe,
+    plan,
+    plan_cost,
+    read_records,
+    size_text,
+    variant_from_header,
+)
+from m1desk.hardware import probe_machine
+from m1desk.models import Hub, hub_settings, load_catalog, read_gguf_header
+from m1desk.store import Database, Folders, Measurements, SettingsStore
+
+if TYPE_CHECKING:
+    from m1desk.fit import ExactNeeds
+
+_THIS: Final = "this"
+_WORDS: Final = {
+    "fits_gpu": "GPU",
+    "fits_offload": "partly RAM",
+    "fits_disk": "from disk",
+    "does_not_fit": "no",
+}
+_WORKER: Final = "m1desk.llama_worker"
+
+
+@dataclass(frozen=True, slots=True)
+class FitOptions:
+    """The command line.
+
+    Attributes:
+        model: a GGUF file, a known model's name, or a repository with GGUF files.
+        variants: quantizations; empty: all.
+        machine: a preset, a file, or "this".
+        exact: ask the engine instead of the formulas.
+        cost: print what tokens cost on this machine, rented, and from an API.
+    """
+
+    model: str
+    variants: tuple[str, ...]
+    machine: str
+    wished: Wished
+    exact: bool
+    cost: bool
+    as_json: bool
+
+
+def fit(options: FitOptions) -> None:
+    """Print the plan of each variant; raises M1DeskError."""
+    machine, efficiencies = _machine(options.machine)
+    everything = _variants(options.model, options.variants)
+    exact = tuple(_asked(everything, options.wished)) if options.exact else ()
+    plans = tuple(
+        plan(
+            machine,
+            one,
+            options.wished,
+            efficiencies=efficiencies,
+            others=everything,
+            exact=exact[number].needs if exact else None,
+        )
+        for number, one in enumerate(everything)
+    )
+    if options.as_json:
+        typer.echo(json.dumps(_report(options, machine, plans), indent=2))
+        return
+    for line in _lines(machine, options.wished, plans):
+        typer.echo(line)
+    for one, found in zip(plans, exact, strict=False):
+        buffers = ", ".join(f"{name} {size_text(size)}" for name, size in found.compute.items())
+        typer.echo(f"{one.variant.name}: the engine's compute buffers: {buffers}")
+    if options.cost:
+        for line in _cost_lines(plans):
+            typer.echo(line)
+
+
+def _machine(name: str) -> tuple[PlanMachine, Efficiencies]:
+    """The machine, and what is reached on it: of this one, what was measured."""
+    if name != _THIS:
+        return load_machine(name), fitted_efficiencies()
+    folders = Folders.resolve()
+    with Database(folders.database) as database:
+        measurements = Measurements(database)
+        machine = machine_from_probe(probe_machine((folders.models,), measurements=measurements))
+        calibration = remembered_calibration(measurements)
+        measured = None
+        if calibration and calibration.decode_tokens_per_second:
+            measured = (
+                calibration.decode_tokens_per_second,
+                calibration.prefill_tokens_per_second or 0.0,
+            )
+        records = read_records(measurements, machine_fingerprint())
+    return machine, efficiencies_here(fitted_efficiencies(), machine, records, measured)
+
+
+def _variants(model: str, chosen: Sequence[str]) -> tuple[Variant, ...]:
+    path = Path(model).expanduser()
+    if path.suffix.lower() == ".gguf" or path.is_file():
+        return (variant_from_header(read_gguf_header(path)),)
+    if is_known(model):
+        return known_variants(model, chosen)
+    entry = load_catalog().find(model)
+    if entry is not None and is_known(entry.name):
+        return known_variants(entry.name, chosen)
+    repositories = entry.gguf_repositories if entry is not None else ()
+    if not repositories and "/" in model:
+        repositories = (model,)
+    if repositories:
+        return tuple(_from_hub(repositories[0], chosen))
+    return known_variants(model, chosen)  # which says what is known
+
+
+def _from_hub(repository: str, chosen: Sequence[str]) -> Iterator[Variant]:
+    """Variants of a repository, exact, by their headers; weights don't travel."""
+    folders = Folders.resolve()
+    with Database(folders.database) as database:
+        hub = Hub(hub_settings(SettingsStore(database).load()))
+    found = hub.repository(repository)
+    wanted = {name.casefold() for name in chosen}
+    for variant in found.variants:
+        if variant.format != "gguf" or (wanted and variant.name.casefold() not in wanted):
+            continue
+        say(f"Reading the header of {variant.name} ...")
+        header = hub.gguf_header(repository, variant.main_file.path, found.commit)
+        yield replace(variant_from_header(header), name=variant.name)
+
+
+def _asked(variants: Sequence[Variant], wished: Wished) -> Iterator[ExactNeeds]:
+    """What the engine itself says of each."""
+    command, environment = module_command(_WORKER), child_environment()
+    for variant in variants:
+        say(f"Asking the engine about {variant.name} ...")
+        yield exact_needs(variant, wished, command, environment)
+
+
+def _report(
+    options: FitOptions, machine: PlanMachine, plans: Sequence[FitPlan]
+) -> dict[str, object]:
+    report: dict[str, object] = {
+        "model": plans[0].variant.model if plans else options.model,
+        "machine": {"id": machine.id, "name": machine.name},
+        "context_tokens": options.wished.context_tokens,
+        "kv_type": options.wished.kv_type,
+        "parallel": options.wished.parallel,
+        "ubatch_tokens": options.wished.ubatch_tokens,
+        "exact": options.exact,
+        "variants": [one.to_json() for one in plans],
+    }
+    if options.cost:
+        report["cost"] = [_cost_json(one) for one in plans]
+    return report
+
+
+def _lines(machine: PlanMachine, wished: Wished, plans: Sequence[FitPlan]) -> Iterator[str]:
+    if not plans:
+        raise BadInput("There is no such variant.", "", "Leave --variant out to see all.")
+    yield (
+        f"{plans[0].variant.model} on {machine.name}, {wished.context_tokens:,} tokens of context, "
+        f"{wished.kv_type} KV cache (estimates)"
+    )
+    yield ""
+    yield (
+        f"{'variant':10} {'weights':>9} {'KV':>9} {'state':>9} {'compute':>9} {'total':>9}  "
+        f"{'fits':11} {'longest':>10}  {'prefill tok/s':>14}  {'decode tok/s':>13}"
+    )
+    for one in plans:
+        needs = one.needs
+        sizes = (needs.weights, needs.kv_cache, needs.state, needs.compute, needs.total)
+        columns = " ".join(f"{size_text(size):>9}" for size in sizes)
+        yield (
+            f"{one.variant.name:10} {columns}  {_WORDS[one.verdict]:11} "
+            f"{one.max_context_tokens:>10,}  {_range(one.prefill):>14}  {_range(one.decode):>13}"
+        )
+    for one in plans:
+        yield ""
+        yield f"{one.variant.name}: {' '.join(one.reasons)}"
+        yield (
+            f"  {wished.input_tokens:,} tokens in: the first token after "
+            f"{_seconds(one.first_token_seconds)}; with {wished.output_tokens:,} out: "
+            f"{_seconds(one.total_seconds)}."
+        )
+        yield from (f"  {change.text}" for change in one.changes[1:])
+
+
+def _range(speed: Range) -> str:
+    digits = 0 if speed.high >= 10 else 1
+    return f"{speed.low:.{digits}f}-{speed.high:.{digits}f}"
+
+
+def _seconds(time: Range) -> str:
+    if time.high >= 7200:
+        return f"{time.low / 3600:.1f}-{time.high / 3600:.1f} h"
+    if time.high >= 180:
+        return f"{time.low / 60:.0f}-{time.high / 60:.0f} min"
+    return f"{time.low:.0f}-{time.high:.0f} s"
+
+
+def _assumptions(one: FitPlan) -> CostAssumptions:
+    start = CostAssumptions(
+        prefill_tokens_per_second=max(one.prefill.middle, 1e-3),
+        decode_tokens_per_second=max(one.decode.middle, 1e-3),
+    )
+    machine = one.machine
+    return replace(
+        start,
+        hardware_usd=machine.price_usd or start.hardware_usd,
+        busy_watts=machine.busy_watts or start.busy_watts,
+        idle_watts=start.idle_watts if machine.idle_watts is None else machine.idle_watts,
+    )
+
+
+def _cost_json(one: FitPlan) -> dict[str, object]:
+    given = _assumptions(one)
+    cost = plan_cost(given)
+    fields = cost.__slots__
+    return {
+        "name": one.variant.name,
+        **{name: getattr(cost, name) for name in fields},
+        "assumptions": list(assumption_lines(given)),
+    }
+
+
+def _cost_lines(plans: Sequence[FitPlan]) -> Iterator[str]:
+    yield ""
+    yield "Cost in US dollars a month (every figure rests on the assumptions below)"
+    shown = None
+    for one in plans:
+        if one.verdict == "does_not_fit":
+            continue
+        shown = _assumptions(one)
+        cost = plan_cost(shown)
+        months = cost.break_even_months_api
+        paid = f"pays off against the API after {months:.0f} months" if months else "never pays off"
+        yield (
+            f"  {one.variant.name:10} own {cost.own:8.2f} (of it energy {cost.own_energy:.2f}), "
+            f"rent {cost.rent:8.2f}, API {cost.api:8.2f}; {cost.busy_hours_month:.0f} h of work; "
+            f"{paid}" + ("" if cost.possible else "; a month has not so many hours")
+        )
+    if shown is not None:
+        yield from (f"  {line}" for line in assumption_lines(shown))

@@ -1,0 +1,68 @@
+"""`m1desk fit` as a person or a script sees it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from m1desk.cli.commands import run_command_line
+from m1desk.llama_worker.tiny_model import TinyModelSpec, write_tiny_model
+
+KEYS = {
+    "name", "weights_bytes", "kv_cache_bytes", "state_bytes", "compute_bytes", "total_bytes",
+    "verdict", "max_context_tokens", "prefill_tokens_per_second", "decode_tokens_per_second",
+    "reasons",
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("M1DESK_HOME", str(tmp_path / "home"))
+
+
+def test_m1_on_a_strix_halo_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["fit", "MiniMax-M1-80k", "--machine", "strix-halo-128", "--context", "131072"]
+    assert run_command_line([*arguments, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    by_name = {one["name"]: one for one in report["variants"]}
+    assert all(set(one) == KEYS for one in report["variants"])
+    one = by_name["Q4_K_M"]
+    assert one["weights_bytes"] / 2**30 == pytest.approx(257.9, rel=0.01)
+    assert one["kv_cache_bytes"] == 5 * 2**30
+    assert one["state_bytes"] == 293_601_280
+    parts = ("weights_bytes", "kv_cache_bytes", "state_bytes", "compute_bytes")
+    assert one["total_bytes"] == sum(one[part] for part in parts)
+    assert by_name["IQ1_M"]["verdict"] == "fits_gpu"
+    low, high = by_name["IQ1_M"]["decode_tokens_per_second"]
+    assert 0 < low < high
+
+
+def test_a_file_on_this_machine_exactly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_tiny_model(tmp_path / "tiny.gguf", TinyModelSpec(architecture="minimax-01"))
+    assert run_command_line(["fit", str(path), "--context", "1024", "--exact", "--json"]) == 0
+    (one,) = json.loads(capsys.readouterr().out)["variants"]
+    # the engine says sizes in hundredths of a MiB
+    assert one["kv_cache_bytes"] == pytest.approx(1024 * 2 * 2 * 16 * 2, abs=10_500)
+    assert one["verdict"] in {"fits_gpu", "fits_offload"}
+
+
+def test_a_table_for_people_with_the_cost(capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["fit", "MiniMax-M1-80k", "--variant", "IQ1_M", "--machine", "dgx-spark", "--cost"]
+    assert run_command_line(line) == 0
+    out = capsys.readouterr().out
+    assert "IQ1_M" in out
+    assert "It takes" in out
+    assert "the first token after" in out
+    assert "electricity_usd_kwh" in out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["fit", "no-such-model"], ["fit", "MiniMax-M1-80k", "--machine", "cray-1"],
+     ["fit", "MiniMax-M1-80k", "--variant", "Q9"], ["fit", "no-such-file.gguf"]],
+)  # fmt: skip
+def test_mistakes_are_explained(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command_line(arguments) == 1
+    assert "Error:" in capsys.readouterr().err
