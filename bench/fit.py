@@ -136,7 +136,9 @@ def formula(variant: Variant, case: Case) -> int:
         variant.weights_bytes
         + kv_cache_bytes(shape, case.context, case.kv_type)
         + state_bytes(shape, case.parallel)
-        + compute_bytes(shape, case.context, case.ubatch, outputs=case.parallel)
+        + compute_bytes(
+            shape, case.context, case.ubatch, kv_type=case.kv_type, outputs=case.parallel
+        )
         + beside(variant, case)
     )
 

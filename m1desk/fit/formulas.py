@@ -41,6 +41,7 @@ def compute_bytes(
     ubatch_tokens: int,
     *,
     flash_attention: bool = True,
+    kv_type: str = "f16",
     outputs: int | None = None,
 ) -> int:
     """Bytes of llama.cpp's compute buffer: that of the widest moment of one pass.
@@ -55,17 +56,20 @@ def compute_bytes(
 
     `outputs` is how many rows of logits are asked for; None: one for each token of the batch,
     which is what the engine reserves. On a processor the rows nobody asks for are never touched.
+    With a quantized cache the engine rotates queries and keys first, and places differ a little.
     """
     cells = padded(context_tokens)
     tokens = min(ubatch_tokens, cells)
     rows = tokens if outputs is None else min(outputs, tokens)
-    logits = 4 * shape.vocabulary * rows + 8 * shape.width * tokens
+    rotated = is_quantized(kv_type)
+    beside = 12 if rotated and shape.inner <= shape.width else 8
+    logits = 4 * shape.vocabulary * rows + beside * shape.width * tokens
     kept = _SMALL + (2 if flash_attention else 4) * cells
     scores = 0 if flash_attention else 4 * shape.heads * cells
     decay = 4 * shape.heads * tokens if shape.lightning_layers else 0
     stages = [
         8 * shape.width + 8 * shape.inner + 20 * shape.kv_width + scores + decay,
-        _feed_forward(shape) + decay,
+        _feed_forward(shape, rotated=rotated) + decay,
     ]
     if shape.lightning_layers:
         stages.append(4 * shape.width + 28 * shape.inner + 3 * decay)
@@ -94,10 +98,16 @@ def work_bytes(shape: ModelShape, ubatch_tokens: int) -> int:
     return ubatch_tokens * widest * 34 // 32
 
 
-def _feed_forward(shape: ModelShape) -> int:
+def is_quantized(kv_type: str) -> bool:
+    """Whether a cache of this type holds blocks with a common scale; raises BadInput."""
+    return sizes_of(kv_type).block_elements > 1
+
+
+def _feed_forward(shape: ModelShape, *, rotated: bool) -> int:
     """Bytes per token. The engine reuses the queries' place only beside a much wider state."""
-    wide = shape.width >= 2 * shape.inner
-    beside = 8 * shape.width + 8 * shape.inner if wide else 12 * shape.width + 4 * shape.inner
+    beside = 12 * shape.width + (0 if rotated else 4 * shape.inner)
+    if shape.width >= 2 * shape.inner:
+        beside = 8 * shape.width + 8 * shape.inner
     if not shape.experts:
         return 12 * shape.ffn_width + beside
     together = 8 * shape.experts_used * shape.width + 4 * shape.width

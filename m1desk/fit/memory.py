@@ -103,6 +103,7 @@ def estimate_memory(header: GgufHeader, settings: RunSettings) -> MemoryEstimate
             settings.context_tokens,
             settings.ubatch_tokens,
             flash_attention=settings.flash_attention is not False,
+            kv_type=settings.kv_type,
         ),
         gpu_share=placed / layers,
     )

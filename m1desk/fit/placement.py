@@ -132,6 +132,7 @@ def needs_of(variant: Variant, wished: Wished) -> Needs:
             wished.context_tokens,
             wished.ubatch_tokens,
             flash_attention=wished.flash_attention,
+            kv_type=wished.kv_type,
         ),
     )
 

@@ -95,6 +95,7 @@ def quantization(name: str) -> Quantization:
     return found
 
 
+@functools.cache
 def sizes_of(type_name: str) -> TypeSizes:
     """How a ggml type is stored; raises BadInput for an unknown name."""
     sizes = type_sizes(type_name.upper())
