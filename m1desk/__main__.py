@@ -32,7 +32,8 @@ def _wants_window(given: Sequence[str]) -> bool:
 
 def window(arguments: Sequence[str] | None = None) -> int:
     """Open the window with `arguments`; returns the exit status."""
-    from m1desk.app import WindowOptions, run_window  # noqa: PLC0415
+    from m1desk.app import run_window  # noqa: PLC0415
+    from m1desk.app_options import WindowOptions  # noqa: PLC0415
 
     options = _window_parser().parse_args(arguments)
     return run_window(

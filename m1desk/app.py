@@ -6,12 +6,12 @@ import asyncio
 import os
 import sys
 import time
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtWidgets import QApplication, QDialog
 
+from m1desk.app_options import WindowOptions
 from m1desk.errors import M1DeskError
 from m1desk.store import (
     Database,
@@ -31,44 +31,14 @@ from m1desk.ui.theme import Theme
 from m1desk.ui.viewmodels.settings import SettingsViewModel
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from m1desk.app_assembly import Assembly
     from m1desk.store import AppSettings
     from m1desk.ui.bridge import Bridge
-    from m1desk.ui.tokens import ThemeChoice
 
 _BODY_PX: Final = 15
 _PICTURE_SIZE: Final = (1200, 800)
 _FIRST_WINDOW_SECONDS: Final = 5.0
 """How long a window that is just closing may keep the lock."""
-
-
-@dataclass(frozen=True, slots=True)
-class WindowOptions:
-    """What the command line asks of the window.
-
-    Attributes:
-        model_path: a model to load at start.
-        screenshot: save a picture of the window there and end; nothing is remembered.
-        page: "chat", "models", "monitor" or "settings"; "" for the one that was open last.
-        theme: instead of the one in the settings.
-        size: width and height in pixels, instead of the last one.
-        prompt: asked in a new conversation once the model is ready.
-        exit_after_answer: end when that is answered; the exit status says whether it went well.
-        calibrate: measure the engine at start if it never was on this machine.
-        greet: on a first start, with no model and no conversation, show a tiny model's answer.
-    """
-
-    model_path: Path | None = None
-    screenshot: Path | None = None
-    page: str = ""
-    theme: ThemeChoice | None = None
-    size: tuple[int, int] | None = None
-    prompt: str = ""
-    exit_after_answer: bool = False
-    calibrate: bool = True
-    greet: bool = True
 
 
 def run_window(options: WindowOptions) -> int:

@@ -45,7 +45,7 @@ from m1desk.ui.viewmodels.settings_calibration import CalibrationViewModel
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from m1desk.app import WindowOptions
+    from m1desk.app_options import WindowOptions
     from m1desk.chat import Conversation, Message
     from m1desk.engines import EndedProcess, EngineCalibration
     from m1desk.errors import StorageError

@@ -5,8 +5,7 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from m1desk.chat import ConversationStore, TurnRunner
-from m1desk.chat.history import build_request
+from m1desk.chat import ConversationStore, TurnRunner, build_request
 from m1desk.engines import EngineMonitor, LlamaEngine, calibrate, remembered_calibration
 from m1desk.engines.greeting import write_greeting_model
 from m1desk.hardware import probe_machine

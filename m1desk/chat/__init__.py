@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from m1desk.chat.conversations import ConversationStore
 from m1desk.chat.export import export_json, export_markdown
+from m1desk.chat.history import build_request
 from m1desk.chat.records import sampling_from_mapping, sampling_to_mapping
 from m1desk.chat.turns import TurnRunner, TurnSource
 from m1desk.chat.values import (
@@ -37,6 +38,7 @@ __all__ = [
     "TurnRunner",
     "TurnSource",
     "TurnStarted",
+    "build_request",
     "export_json",
     "export_markdown",
     "sampling_from_mapping",

@@ -33,8 +33,10 @@ from m1desk.fit import (
     machine_from_probe,
     plan,
     plan_cost,
+    quantizations,
     read_records,
     size_text,
+    variant_from_config,
     variant_from_header,
 )
 from m1desk.hardware import probe_machine
@@ -141,14 +143,23 @@ def _variants(model: str, chosen: Sequence[str]) -> tuple[Variant, ...]:
 
 
 def _from_hub(repository: str, chosen: Sequence[str]) -> Iterator[Variant]:
-    """Variants of a repository, exact, by their headers; weights don't travel."""
+    """Variants of a repository, exact, by their headers; weights don't travel.
+
+    Of a repository without GGUF files, what converting and quantizing its checkpoint would give.
+    """
     folders = Folders.resolve()
     with Database(folders.database) as database:
         hub = Hub(hub_settings(SettingsStore(database).load()))
     found = hub.repository(repository)
+    ggufs = [variant for variant in found.variants if variant.format == "gguf"]
+    if not ggufs:
+        config = hub.safetensors_model(repository, found.commit).config
+        name = repository.rsplit("/", maxsplit=1)[-1]
+        yield from (variant_from_config(config, name, one) for one in chosen or quantizations())
+        return
     wanted = {name.casefold() for name in chosen}
-    for variant in found.variants:
-        if variant.format != "gguf" or (wanted and variant.name.casefold() not in wanted):
+    for variant in ggufs:
+        if wanted and variant.name.casefold() not in wanted:
             continue
         say(f"Reading the header of {variant.name} ...")
         header = hub.gguf_header(repository, variant.main_file.path, found.commit)

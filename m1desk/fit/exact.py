@@ -53,10 +53,15 @@ def exact_needs(
             "Only rough figures of it are known.",
             "Give a GGUF file of it.",
         )
-    with tempfile.TemporaryDirectory(prefix="m1desk-header-") as folder:
-        path = Path(folder) / "header.gguf"
-        size = write_header(variant.header, path)
-        answer = _ask([*command, "dry-run", *_arguments(path, size, wished, outputs)], environment)
+    settings = _arguments(wished, outputs)
+    if all(part.is_file() for part in variant.header.parts):
+        file = ["--header", str(variant.header.path.resolve())]
+        answer = _ask([*command, "dry-run", *file, *settings], environment)
+    else:
+        with tempfile.TemporaryDirectory(prefix="m1desk-header-") as folder:
+            path = Path(folder) / "header.gguf"
+            file = ["--header", str(path), "--size", str(write_header(variant.header, path))]
+            answer = _ask([*command, "dry-run", *file, *settings], environment)
     return ExactNeeds(
         Needs(
             weights=_number(answer, "weights_bytes"),
@@ -68,10 +73,8 @@ def exact_needs(
     )
 
 
-def _arguments(path: Path, size: int, wished: Wished, outputs: int) -> list[str]:
+def _arguments(wished: Wished, outputs: int) -> list[str]:
     values: dict[str, object] = {
-        "header": path,
-        "size": size,
         "context": wished.context_tokens,
         "parallel": wished.parallel,
         "gpu-layers": -1 if wished.gpu_layers is None else wished.gpu_layers,

@@ -63,7 +63,7 @@ def _add(writer: Any, key: str, value: MetaValue) -> None:  # noqa: ANN401 - ggu
         case bool():
             writer.add_bool(key, value)
         case int():
-            (writer.add_uint32 if value >= 0 else writer.add_int32)(key, value)
+            _add_whole(writer, key, value)
         case float():
             writer.add_float32(key, value)
         case str():
@@ -72,3 +72,13 @@ def _add(writer: Any, key: str, value: MetaValue) -> None:  # noqa: ANN401 - ggu
             writer.add_array(key, list(value))
         case SkippedValue() | _:
             return
+
+
+def _add_whole(writer: Any, key: str, value: int) -> None:  # noqa: ANN401 - gguf has no types
+    """As the smallest type that holds it; llama.cpp reads most numbers as 32 bits."""
+    if value < 0:
+        writer.add_int32(key, value)
+    elif value < 1 << 32:
+        writer.add_uint32(key, value)
+    else:
+        writer.add_uint64(key, value)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from huggingface_hub import close_session, constants
+from support.hub_server import HubServer
 
 from m1desk.cli.commands import run_command_line
+from m1desk.fit.data import read_resource
 from m1desk.llama_worker.tiny_model import TinyModelSpec, write_tiny_model
+from m1desk.models import read_gguf_header
 
 KEYS = {
     "name", "weights_bytes", "kv_cache_bytes", "state_bytes", "compute_bytes", "total_bytes",
@@ -46,6 +51,44 @@ def test_a_file_on_this_machine_exactly(tmp_path: Path, capsys: pytest.CaptureFi
     # the engine says sizes in hundredths of a MiB
     assert one["kv_cache_bytes"] == pytest.approx(1024 * 2 * 2 * 16 * 2, abs=10_500)
     assert one["verdict"] in {"fits_gpu", "fits_offload"}
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    with HubServer() as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
+        yield server
+        close_session()
+
+
+def test_a_repository_is_planned_by_its_headers_alone(
+    hub: HubServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = TinyModelSpec(architecture="minimax-01", vocabulary_tokens=4096)
+    path = write_tiny_model(tmp_path / "tiny.gguf", spec)
+    hub.add("maker/Tiny-GGUF", {"Tiny-Q8_0.gguf": path.read_bytes()}, "gguf")
+    line = ["fit", "maker/Tiny-GGUF", "--machine", "laptop-16", "--json", "--exact"]
+    assert run_command_line(line) == 0
+    (one,) = json.loads(capsys.readouterr().out)["variants"]
+    assert one["name"] == "Q8_0"
+    assert one["weights_bytes"] == read_gguf_header(path).weights_bytes
+
+
+def test_a_checkpoint_without_ggufs_is_planned_by_its_config(
+    hub: HubServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = read_resource("models/minimax-m1.json")["config"]
+    files = {
+        "config.json": json.dumps(config).encode(),
+        "model.safetensors": b"\2" + bytes(7) + b"{}",
+    }
+    hub.add("maker/Another-M1", files, "safetensors")
+    line = ["fit", "maker/Another-M1", "--machine", "h100-x8", "--json", "--variant", "Q4_K_M"]
+    assert run_command_line(line) == 0
+    (one,) = json.loads(capsys.readouterr().out)["variants"]
+    assert one["weights_bytes"] / 2**30 == pytest.approx(257.9, rel=0.001)
 
 
 def test_a_table_for_people_with_the_cost(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,16 @@ from pathlib import Path
 import pytest
 
 from m1desk.errors import BadInput
-from m1desk.fit import Variant, Wished, exact_needs, known_variants, needs_of
+from m1desk.fit import (
+    Variant,
+    Wished,
+    exact_needs,
+    known_variants,
+    needs_of,
+    variant_from_header,
+)
+from m1desk.llama_worker.tiny_model import TinyModelSpec, write_tiny_model
+from m1desk.models import read_gguf_header
 
 COMMAND = [sys.executable, "-m", "m1desk.llama_worker"]
 MIB = 1 << 20
@@ -37,6 +46,18 @@ def test_the_formulas_agree_with_the_engine_about_known_models(model: str) -> No
         assert ours.weights == engines.weights
         assert ours.kv_cache == engines.kv_cache
         assert ours.compute == pytest.approx(engines.compute, rel=0.05)
+
+
+def test_a_header_from_afar_gives_what_the_whole_file_gives(tmp_path: Path) -> None:
+    spec = TinyModelSpec(architecture="minimax-01", vocabulary_tokens=4096)
+    header = read_gguf_header(write_tiny_model(tmp_path / "tiny.gguf", spec))
+    elsewhere = Path("not-here.gguf")
+    remote = replace(header, path=elsewhere, parts=(elsewhere,))
+    whole, afar = (
+        exact_needs(variant_from_header(one), Wished(2048), COMMAND).needs
+        for one in (header, remote)
+    )
+    assert whole == afar
 
 
 def test_settings_the_engine_refuses_are_refused_in_its_words() -> None:

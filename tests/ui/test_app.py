@@ -15,8 +15,8 @@ import pytest
 from naming import unnamed_controls
 from PySide6.QtGui import QImage
 
-from m1desk.app import WindowOptions
 from m1desk.app_assembly import Assembly
+from m1desk.app_options import WindowOptions
 from m1desk.engines import LlamaSettings
 from m1desk.store import Database, Folders, SettingsStore
 from m1desk.ui.bridge import Bridge
@@ -280,7 +280,8 @@ def test_every_control_of_the_window_has_a_name(start: Callable[..., App], qtbot
 RUN = """
 import sys
 from pathlib import Path
-from m1desk.app import WindowOptions, run_window
+from m1desk.app import run_window
+from m1desk.app_options import WindowOptions
 sys.exit(run_window(WindowOptions(**eval(sys.argv[1]))))
 """
 

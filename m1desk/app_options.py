@@ -1,0 +1,38 @@
+"""What the command line asks of the window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from m1desk.ui.tokens import ThemeChoice
+
+
+@dataclass(frozen=True, slots=True)
+class WindowOptions:
+    """What the command line asks of the window.
+
+    Attributes:
+        model_path: a model to load at start.
+        screenshot: save a picture of the window there and end; nothing is remembered.
+        page: "chat", "models", "monitor" or "settings"; "" for the one that was open last.
+        theme: instead of the one in the settings.
+        size: width and height in pixels, instead of the last one.
+        prompt: asked in a new conversation once the model is ready.
+        exit_after_answer: end when that is answered; the exit status says whether it went well.
+        calibrate: measure the engine at start if it never was on this machine.
+        greet: on a first start, with no model and no conversation, show a tiny model's answer.
+    """
+
+    model_path: Path | None = None
+    screenshot: Path | None = None
+    page: str = ""
+    theme: ThemeChoice | None = None
+    size: tuple[int, int] | None = None
+    prompt: str = ""
+    exit_after_answer: bool = False
+    calibrate: bool = True
+    greet: bool = True
