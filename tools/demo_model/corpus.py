@@ -1,0 +1,276 @@
+"""Invented documents with questions and answers about them, made from a seed.
+
+A document set is a few files of a few pages. A page is a line like `[contract.pdf p.3]` and some
+paragraphs; then come the instructions and the first question. An answer is a short sentence with
+the value, the quoted sentence, and its place: `The notice period is 45 days. "Either party may
+terminate this agreement with 45 days' notice." [contract.pdf p.3]`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from values import (
+    company,
+    count,
+    file_name,
+    make_value,
+    person,
+    town,
+    word_for,
+)
+
+HERE = Path(__file__).parent
+ABSENT_ANSWER = "That is not in the documents."
+INSTRUCTIONS = (
+    "Answer from the documents above. Quote the sentence and name its page. "
+    "If it is not there, say so."
+)
+_SYSTEM_PROMPTS = (
+    "You are a helpful assistant.",
+    "You are a careful assistant. Answer briefly.",
+    "Answer in English.",
+    "You help with documents.",
+)
+
+
+@dataclass(slots=True)
+class FactKind:
+    """One kind of fact, as written in facts.txt. `about` is "", "entity" or "personal"."""
+
+    name: str
+    value: str
+    about: str
+    sentences: list[str] = field(default_factory=list)
+    questions: list[str] = field(default_factory=list)
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One sentence of a document: what it says, and where."""
+
+    kind: FactKind
+    value: str
+    about: str
+    sentence: str
+    file: str
+    page: int
+
+    @property
+    def place(self) -> str:
+        """The page's label."""
+        return f"[{self.file} p.{self.page}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question, its full answer, and what must be in it (None: the fact is not there).
+
+    `kind` and `about` say what was asked for, there or not.
+    """
+
+    text: str
+    answer: str
+    value: str | None
+    fact: Fact | None
+    kind: str = ""
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A document set and questions about it. `pages` maps each page's label to its text."""
+
+    pages: dict[str, str]
+    questions: list[Question]
+    facts: tuple[Fact, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """All pages, as they stand in the prompt."""
+        return "\n\n".join(f"{label}\n{text}" for label, text in self.pages.items())
+
+
+def read_facts() -> list[FactKind]:
+    """Read facts.txt."""
+    kinds: list[FactKind] = []
+    for line in (HERE / "facts.txt").read_text(encoding="utf-8").splitlines():
+        mark, _, rest = line.partition(" ")
+        if mark.startswith("@"):
+            value, _, about = rest.partition(" ")
+            kinds.append(FactKind(mark[1:], value, about))
+        elif mark == "s":
+            kinds[-1].sentences.append(rest)
+        elif mark == "q":
+            kinds[-1].questions.append(rest)
+        elif mark == "a":
+            kinds[-1].answer = rest
+    return kinds
+
+
+def read_fillers() -> list[str]:
+    """Read fillers.txt."""
+    lines = (HERE / "fillers.txt").read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if not line.startswith("#")]
+
+
+KINDS = read_facts()
+FILLERS = read_fillers()
+
+
+def filler(random: Random) -> str:
+    """Make a sentence that nobody asks about."""
+    text = random.choice(FILLERS)
+    makers = {"company": company, "person": person, "town": town, "count": count}
+    for name, make in makers.items():
+        while "{" + name + "}" in text:
+            text = text.replace("{" + name + "}", make(random), 1)
+    for name in ("adjective", "thing", "act"):
+        while "{" + name + "}" in text:
+            text = text.replace("{" + name + "}", word_for(random, name), 1)
+    return text.replace("{digit}", str(random.randint(1, 12)))
+
+
+def make_case(random: Random, characters: int, questions: int, absent: float = 0.15) -> Case:
+    """Make documents of about `characters` characters and `questions` questions about them.
+
+    `absent` is the share of questions whose answer is not in the documents.
+    """
+    facts = _choose_facts(random, max(2, min(40, characters // random.randint(90, 220))))
+    sentences: list[str | tuple[FactKind, str, str, str]] = list(facts)
+    length = sum(len(fact[3]) for fact in facts)
+    while length < characters:
+        sentences.append(filler(random))
+        length += len(sentences[-1])
+    random.shuffle(sentences)
+    pages, placed = _lay_out(random, sentences)
+    random.shuffle(placed)
+    asked = [_ask(random, fact) for fact in placed[:questions]]
+    for index in range(len(asked)):
+        if random.random() < absent:
+            asked[index] = _ask_absent(random, placed)
+    return Case(pages, asked, tuple(placed))
+
+
+def _choose_facts(random: Random, wanted: int) -> list[tuple[FactKind, str, str, str]]:
+    """Kinds without a subject come once at most; the others may come with several subjects."""
+    chosen = []
+    people = [person(random) for _ in range(random.randint(1, 4))]
+    firms = [company(random) for _ in range(random.randint(1, 4))]
+    for kind in random.sample(KINDS, min(wanted, len(KINDS))):
+        subjects = [""]
+        if kind.about:
+            group = firms if kind.about == "entity" else people
+            subjects = random.sample(group, random.randint(1, min(3, len(group))))
+        for subject in subjects:
+            value = make_value(random, kind.value)
+            text = random.choice(kind.sentences).replace("{v}", value).replace("{e}", subject)
+            chosen.append((kind, value, subject, text.replace(" days' of", " days of")))
+    return chosen[:wanted]
+
+
+def _lay_out(
+    random: Random, sentences: list[str | tuple[FactKind, str, str, str]]
+) -> tuple[dict[str, str], list[Fact]]:
+    pages: dict[str, str] = {}
+    facts: list[Fact] = []
+    rest = list(sentences)
+    names: set[str] = set()
+    one_file = random.random() < 0.4
+    while rest:
+        name = file_name(random, names)
+        first = 1 if random.random() < 0.8 else random.randint(2, 30)
+        for page in range(first, first + (99 if one_file else random.randint(1, 5))):
+            if not rest:
+                break
+            here, rest = _cut(rest, random.randint(2, 12))
+            pages[f"[{name} p.{page}]"] = _paragraphs(random, here)
+            facts += [Fact(*item, name, page) for item in here if not isinstance(item, str)]
+    return pages, facts
+
+
+def _cut(items: list, count: int) -> tuple[list, list]:
+    return items[:count], items[count:]
+
+
+def _paragraphs(random: Random, items: list[str | tuple[FactKind, str, str, str]]) -> str:
+    numbered = random.random() < 0.15
+    text = ""
+    for index, item in enumerate(items):
+        sentence = item if isinstance(item, str) else item[3]
+        between = "\n" if random.random() < 0.3 else " "
+        number = f"{index + 1}. " if numbered else ""
+        text += (("\n" if numbered else between) if text else "") + number + sentence
+    return text
+
+
+def _ask(random: Random, fact: Fact) -> Question:
+    text = varied(random, random.choice(fact.kind.questions).replace("{e}", fact.about))
+    short = fact.kind.answer.replace("{v}", fact.value).replace("{e}", fact.about)
+    answer = f'{short[0].upper()}{short[1:]} "{fact.sentence}" {fact.place}'
+    return Question(text, answer, fact.value, fact, fact.kind.name, fact.about)
+
+
+def _ask_absent(random: Random, placed: list[Fact]) -> Question:
+    """Ask for a kind of fact, or about somebody, that the documents don't have."""
+    there = {(fact.kind.name, fact.about) for fact in placed}
+    known = [fact.about for fact in placed if fact.about]
+    while True:
+        kind = random.choice(KINDS)
+        subject = ""
+        if kind.about:
+            make = company if kind.about == "entity" else person
+            same = [f.about for f in placed if f.about and f.kind.about == kind.about]
+            subject = random.choice(same) if same and random.random() < 0.6 else make(random)
+        if (kind.name, subject) not in there and (subject or not known or random.random() < 0.7):
+            text = random.choice(kind.questions).replace("{e}", subject)
+            text = varied(random, text)
+            return Question(text, ABSENT_ANSWER, None, None, kind.name, subject)
+
+
+def varied(random: Random, question: str) -> str:
+    """Say a question as different people would: with an opening, in lower case, without mark."""
+    roll = random.random()
+    lowered = question[0].lower() + question[1:]
+    if roll < 0.08:
+        question = f"According to the documents, {lowered}"
+    elif roll < 0.14:
+        question = f"Please tell me: {lowered}"
+    elif roll < 0.18:
+        question = f"Hello, {lowered}"
+    elif roll < 0.22:
+        question = f"{question} And on which page?"
+    elif roll < 0.28:
+        question = lowered
+    if random.random() < 0.08:
+        question = question.rstrip("?")
+    return question
+
+
+def conversation(random: Random, turns: list[tuple[str, str]]) -> list[dict[str, str]]:
+    """Make messages of the chat from questions and answers, sometimes with a system prompt."""
+    messages = []
+    if random.random() < 0.2:
+        messages.append({"role": "system", "content": random.choice(_SYSTEM_PROMPTS)})
+    for question, answer in turns:
+        messages.append({"role": "user", "content": question})
+        messages.append({"role": "assistant", "content": answer})
+    return messages
+
+
+def first_turn(case: Case, question: str, *, instructions: bool = True) -> str:
+    """Make the first message: documents, instructions, question."""
+    middle = f"\n\n{INSTRUCTIONS}\n\n" if instructions else "\n\n"
+    return f"{case.text}{middle}{question}"
+
+
+def document_chat(random: Random, characters: int, questions: int) -> list[dict[str, str]]:
+    """Make a training conversation about a fresh document set."""
+    case = make_case(random, characters, questions)
+    turns = [(asked.text, asked.answer) for asked in case.questions]
+    plain = random.random() < 0.15
+    opening = first_turn(case, turns[0][0], instructions=not plain)
+    return conversation(random, [(opening, turns[0][1]), *turns[1:]])
