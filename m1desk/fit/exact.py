@@ -32,7 +32,7 @@ def exact_needs(
     command: Sequence[str],
     environment: Mapping[str, str] | None = None,
     *,
-    outputs: int = 0,
+    outputs: int | None = None,
 ) -> ExactNeeds:
     """Ask the engine. Takes a second or two, and no memory but one sequence's recurrent state.
 
@@ -41,7 +41,8 @@ def exact_needs(
         wished: the settings.
         command: what runs the llama worker, without its arguments.
         environment: of the child; None: this process's own.
-        outputs: rows of logits in a batch; 0: one for each token, as the engine reserves.
+        outputs: rows of logits in a batch; None: one for each request, as our worker asks for; 0:
+            one for each token.
 
     Raises:
         BadInput: the variant has no table of tensors, or the engine refuses the settings.
@@ -53,7 +54,7 @@ def exact_needs(
             "Only rough figures of it are known.",
             "Give a GGUF file of it.",
         )
-    settings = _arguments(wished, outputs)
+    settings = _arguments(wished, wished.parallel if outputs is None else outputs)
     if all(part.is_file() for part in variant.header.parts):
         file = ["--header", str(variant.header.path.resolve())]
         answer = _ask([*command, "dry-run", *file, *settings], environment)

@@ -11,6 +11,7 @@ _PADDING: Final = 256
 """llama.cpp rounds the context up to a multiple of this (tokens)."""
 _GRAPHS: Final = 3  # the one reserved and the last two computed
 _NODE_BYTES: Final = 408  # a tensor, its places in the lists, and two in the hash table
+_TOKEN_BYTES: Final = 128
 _SMALL: Final = 20  # positions, token ids and output ids of one token (bytes)
 
 
@@ -55,7 +56,7 @@ def compute_bytes(
     attention) stays until the logits. Without flash attention the scores (heads x cells) are kept.
 
     `outputs` is how many rows of logits are asked for; None: one for each token of the batch,
-    which is what the engine reserves. On a processor the rows nobody asks for are never touched.
+    which is what llama.cpp reserves unless it is told. Our worker asks for one a request.
     With a quantized cache the engine rotates queries and keys first, and places differ a little.
     """
     cells = padded(context_tokens)
@@ -88,6 +89,15 @@ def graph_bytes(shape: ModelShape, ubatch_tokens: int) -> int:
     return _GRAPHS * _NODE_BYTES * nodes
 
 
+def vocabulary_bytes(shape: ModelShape) -> int:
+    """Bytes of main memory the engine takes for its vocabulary.
+
+    For each token about 128: its text and kind, its place in a hash table, and its text once more
+    as people read it.
+    """
+    return _TOKEN_BYTES * shape.vocabulary
+
+
 def work_bytes(shape: ModelShape, ubatch_tokens: int) -> int:
     """Bytes a processor takes to hold a batch's widest values in the weights' precision.
 
@@ -104,11 +114,21 @@ def is_quantized(kv_type: str) -> bool:
 
 
 def _feed_forward(shape: ModelShape, *, rotated: bool) -> int:
-    """Bytes per token. The engine reuses the queries' place only beside a much wider state."""
-    beside = 12 * shape.width + (0 if rotated else 4 * shape.inner)
-    if shape.width >= 2 * shape.inner:
-        beside = 8 * shape.width + 8 * shape.inner
+    """Bytes per token, with what the engine's allocator leaves between them.
+
+    The queries' place is used again beside a much wider state, or when they were rotated. Results
+    of narrow experts (less than half as wide as the state) find no room where their inputs were.
+    """
+    width, inner = shape.width, shape.inner
+    beside = 12 * width + 4 * inner
     if not shape.experts:
+        if width >= 2 * inner:
+            beside = 8 * width + 8 * inner
+        elif rotated and inner <= width:
+            beside = 12 * width
         return 12 * shape.ffn_width + beside
-    together = 8 * shape.experts_used * shape.width + 4 * shape.width
-    return max(12 * shape.ffn_width * shape.experts_used + beside, together)
+    results = 4 * shape.experts_used * width
+    networks = 12 * shape.ffn_width * shape.experts_used + beside
+    if 2 * shape.ffn_width < width:
+        networks += results
+    return max(networks, 2 * results + 4 * width)

@@ -104,6 +104,7 @@ def estimate_memory(header: GgufHeader, settings: RunSettings) -> MemoryEstimate
             settings.ubatch_tokens,
             flash_attention=settings.flash_attention is not False,
             kv_type=settings.kv_type,
+            outputs=settings.parallel,
         ),
         gpu_share=placed / layers,
     )

@@ -133,6 +133,7 @@ def needs_of(variant: Variant, wished: Wished) -> Needs:
             wished.ubatch_tokens,
             flash_attention=wished.flash_attention,
             kv_type=wished.kv_type,
+            outputs=wished.parallel,  # our worker asks for one row of logits for each request
         ),
     )
 

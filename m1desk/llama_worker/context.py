@@ -28,6 +28,8 @@ class ContextOptions:
         parallel: number of sequences.
         batch_tokens: most tokens of one `decode` call.
         ubatch_tokens: tokens computed at once; the compute buffer grows with it.
+        outputs: most rows of logits of one `decode` call, at least `parallel`; 0: one for each
+            token. The compute buffer has room for as many, so few of them save much memory.
     """
 
     context_tokens: int
@@ -38,6 +40,7 @@ class ContextOptions:
     threads_batch: int = 1
     flash_attention: bool = True
     kv_type: str = "f16"
+    outputs: int = 0
 
 
 class Batch:
@@ -108,6 +111,7 @@ class Context:
         params.n_batch = options.batch_tokens
         params.n_ubatch = min(options.ubatch_tokens, options.batch_tokens)
         params.n_seq_max = options.parallel
+        params.n_outputs_max = options.outputs
         params.n_threads = options.threads
         params.n_threads_batch = options.threads_batch
         params.flash_attn_type = 1 if options.flash_attention else 0

@@ -104,6 +104,7 @@ class Engine:
                 threads_batch=options.threads_batch or threads,
                 flash_attention=options.flash_attention,
                 kv_type=options.kv_type,
+                outputs=options.parallel,  # the scheduler asks for one row for each answer
             ),
         )
         self.context_tokens = self._context.context_tokens

@@ -37,7 +37,8 @@ def test_the_engine_agrees_about_the_whole_of_m1(m1: dict[str, Variant]) -> None
 
 
 @pytest.mark.parametrize(
-    "model", ["Llama-3.1-8B", "Qwen3-8B", "Qwen3-0.6B", "Qwen3-30B-A3B", "Mistral-7B-v0.3"]
+    "model",
+    ["Llama-3.1-8B", "Qwen3-8B", "Qwen3-0.6B", "Qwen3-32B", "Qwen3-30B-A3B", "Mistral-7B-v0.3"],
 )
 def test_the_formulas_agree_with_the_engine_about_known_models(model: str) -> None:
     (variant,) = known_variants(model, ("Q4_K_M",))

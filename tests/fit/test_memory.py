@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from m1desk.engines import LlamaSettings
-from m1desk.fit import FreeMemory, MemoryEstimate, estimate_memory, judge
+from m1desk.fit import FreeMemory, MemoryEstimate, ModelShape, estimate_memory, judge
+from m1desk.fit.formulas import compute_bytes
 from m1desk.models import GgufHeader, SkippedValue
 
 MIB = 1 << 20
@@ -61,13 +62,21 @@ def test_each_parallel_request_adds_its_recurrent_state(m1: GgufHeader) -> None:
 
 @pytest.mark.parametrize(
     ("context", "ubatch", "measured_mib"),
-    [(32_768, 512, 415), (131_072, 512, 444), (1 << 20, 512, 1340), (131_072, 1024, 1273)],
-)
+    [(32_768, 512, 415), (131_072, 512, 444), (1 << 20, 512, 1340), (131_072, 1024, 1273),
+     (131_072, 2048, 4082), (131_072, 4096, 14_307)],
+)  # fmt: skip
 def test_working_memory_agrees_with_what_was_measured(
     m1: GgufHeader, context: int, ubatch: int, measured_mib: int
 ) -> None:
-    estimate = estimate_memory(m1, settings(context, ubatch_tokens=ubatch))
-    assert estimate.compute_bytes / MIB == pytest.approx(measured_mib, rel=0.02)
+    estimate = compute_bytes(ModelShape.from_header(m1), context, ubatch)
+    assert estimate / MIB == pytest.approx(measured_mib, rel=0.002)
+
+
+def test_asking_for_few_rows_of_logits_saves_working_memory(m1: GgufHeader) -> None:
+    shape = ModelShape.from_header(m1)
+    asked = estimate_memory(m1, settings(32_768)).compute_bytes
+    assert asked < compute_bytes(shape, 32_768, 512)
+    assert asked == compute_bytes(shape, 32_768, 512, outputs=1)
 
 
 def test_without_flash_attention_the_working_memory_grows_with_the_context(m1: GgufHeader) -> None:
