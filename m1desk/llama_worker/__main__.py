@@ -64,13 +64,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     # each command imports only what it needs: a crash of one library must not reach the others
     if options.command == "serve":
-        from m1desk.llama_worker.serve import ServeOptions, serve  # noqa: PLC0415
+        from m1desk.llama_worker.engine import EngineOptions  # noqa: PLC0415
+        from m1desk.llama_worker.serve import serve  # noqa: PLC0415
 
         return serve(
-            ServeOptions(
-                model=options.model,
+            options.port,
+            EngineOptions(
+                path=options.model,
                 alias=options.alias,
-                port=options.port,
                 context_tokens=options.context,
                 parallel=options.parallel,
                 gpu_layers=options.gpu_layers,
@@ -81,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 flash_attention=options.flash_attention,
                 extra_buffers=options.extra_buffers,
                 state_bytes=options.state_bytes,
-            )
+            ),
         )
     if options.command == "selftest":
         from m1desk.llama_worker.selftest import run_selftest  # noqa: PLC0415

@@ -8,8 +8,6 @@ import os
 import socket
 import sys
 import threading
-from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 import uvicorn
@@ -30,42 +28,6 @@ from m1desk.wire import (
 
 _LOADING_STEP = 0.01
 """Load progress is reported in steps of this fraction."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServeOptions:
-    """The command line of `serve`; `port` 0 lets the system choose."""
-
-    model: Path
-    alias: str
-    port: int
-    context_tokens: int
-    parallel: int
-    gpu_layers: int
-    kv_type: str
-    ubatch_tokens: int
-    threads: int
-    threads_batch: int
-    flash_attention: bool
-    extra_buffers: bool
-    state_bytes: int
-
-    def engine_options(self) -> EngineOptions:
-        """The part that concerns the model."""
-        return EngineOptions(
-            path=self.model,
-            alias=self.alias,
-            context_tokens=self.context_tokens,
-            parallel=self.parallel,
-            gpu_layers=self.gpu_layers,
-            kv_type=self.kv_type,
-            ubatch_tokens=self.ubatch_tokens,
-            threads=self.threads,
-            threads_batch=self.threads_batch,
-            flash_attention=self.flash_attention,
-            extra_buffers=self.extra_buffers,
-            state_bytes=self.state_bytes,
-        )
 
 
 class _Events:
@@ -91,13 +53,13 @@ class _Events:
             self.say(Loading(round(fraction, 3)))
 
 
-def serve(options: ServeOptions) -> int:
-    """Serve until a signal; the exit status is 0 after a wanted end, 1 when loading failed."""
+def serve(port: int, options: EngineOptions) -> int:
+    """Serve on `port` (0: any free one) until a signal; returns 1 when loading failed, else 0."""
     events = _Events()
     try:
-        listener = _bind(options.port)
+        listener = _bind(port)
     except (OSError, OverflowError) as error:
-        events.say(Failed(_bind_reason(error), f"127.0.0.1:{options.port}: {error}"))
+        events.say(Failed(_bind_reason(error), f"127.0.0.1:{port}: {error}"))
         return 1
     face = Server(api_key=os.environ.pop(KEY_VARIABLE, ""))
     server = uvicorn.Server(
@@ -142,7 +104,7 @@ class _Loader:
     """Loads the model beside the server, which meanwhile answers how far it is."""
 
     def __init__(
-        self, options: ServeOptions, face: Server, server: uvicorn.Server, events: _Events
+        self, options: EngineOptions, face: Server, server: uvicorn.Server, events: _Events
     ) -> None:
         self._options = options
         self._face = face
@@ -156,7 +118,7 @@ class _Loader:
 
     def _load(self) -> None:
         try:
-            engine = Engine(self._options.engine_options(), self._progress, self._break_down)
+            engine = Engine(self._options, self._progress, self._break_down)
         except LoadError as error:
             self._give_up(Failed(error.reason, error.detail))
         except MemoryError as error:
