@@ -130,3 +130,68 @@ class Timings(TypedDict):
     predicted_n: int  # tokens written
     predicted_ms: float
     predicted_per_second: float
+
+
+PreparedReason = Literal[
+    "restored",  # used: read back from its file
+    "in_memory",  # used: a sequence held it already
+    "not_found",  # refused, this and all below; there is none of that name
+    "damaged",  # a checksum differs
+    "truncated",  # its size differs
+    "unreadable",  # the system's refusal, or no plain file
+    "outdated",  # of another format
+    "other_model",
+    "other_engine",
+    "other_settings",
+    "other_tokens",  # it was made of something else than this prompt's beginning
+    "load_failed",  # the engine refused it
+    "unsupported",  # this engine keeps none
+    "disk_full",  # not saved
+    "not_saved",  # not saved for another reason
+]
+
+
+class StateRefusal(TypedDict):
+    """Why a saved state is not used, or was not saved: a stable word and a sentence."""
+
+    reason: PreparedReason
+    message: str
+
+
+class PreparedUse(TypedDict):
+    """`prepared` beside `timings`: what became of the saved state a chat asked for."""
+
+    name: str
+    used: bool  # its tokens were not read again
+    reason: PreparedReason
+    message: str  # a sentence where it was not used, else ""
+
+
+class StateSaved(TypedDict):
+    """`saved` in the stream of a preparation: from here on it would be resumed."""
+
+    tokens: int
+    bytes: int
+
+
+class PreparedSummary(TypedDict):
+    """`prepared` at the end of a preparation's stream."""
+
+    name: str
+    tokens: int
+    bytes: int
+    restored_tokens: int  # of a saved state or of a sequence in memory
+    read_tokens: int
+    seconds: float
+
+
+class PreparedEntry(TypedDict):
+    """One of GET /v1/prepared. What is refused can only be made anew, or deleted."""
+
+    name: str
+    tokens: int
+    bytes: int  # of its state file
+    complete: bool  # False: a checkpoint
+    created: float  # seconds since the epoch
+    model: str  # the name of the model it was made with
+    refused: StateRefusal | None

@@ -6,17 +6,27 @@ import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 import httpx
 
 from m1desk.engines.metrics import EngineMetrics, parse_metrics
+from m1desk.engines.prepared import (
+    PrepareFinished,
+    prepare_body,
+    read_document,
+    read_prepare_chunk,
+)
 from m1desk.engines.refusal import is_error, refusal_from_json, refusal_from_response
 from m1desk.engines.sse import SseDecoder
+from m1desk.engines.turn import PreparedUse
 from m1desk.engines.turn_stream import TurnReader, request_body
 from m1desk.errors import EngineRefused, EngineUnreachable
 
 if TYPE_CHECKING:
+    from m1desk.engines.prepared import CheckpointPlan, PreparedDocument, PrepareEvent
     from m1desk.engines.status import Endpoint
     from m1desk.engines.turn import ChatMessage, ChatRequest, TurnEvent
 
@@ -25,6 +35,9 @@ _ANSWER_SECONDS: Final = 60.0
 _COUNT_SECONDS: Final = 300.0  # a million tokens take a while to count
 _MOST_ERROR_BYTES: Final = 256 * 1024
 _DONE: Final = "[DONE]"
+_PREPARED: Final = "prepared"
+_PREPARED_PATH: Final = "/v1/prepared"
+_KEEPS_NONE: Final = "This engine keeps no prepared documents."
 _STREAMING: Final = httpx.Timeout(_CONNECT_SECONDS, read=None, write=None)
 """No limit on reading: the prefill of a whole book may take hours before the first byte."""
 
@@ -34,6 +47,7 @@ class EngineClient:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
+        self._keeps_prepared: bool | None = None  # None: not asked yet
         headers = {"Authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}
         self._http = httpx.AsyncClient(
             base_url=endpoint.base_url,
@@ -63,6 +77,12 @@ class EngineClient:
             EngineUnreachable: no connection, or it ended before the answer did.
         """
         reader = TurnReader()
+        unused: PreparedUse | None = None
+        if request.prepared is not None and not await self.supports_prepared():
+            unused = PreparedUse(
+                request.prepared, used=False, reason="unsupported", message=_KEEPS_NONE
+            )
+            request = replace(request, prepared=None)
         body = request_body(self.model, request)
         async with (
             self._open_stream("/v1/chat/completions", body) as response,
@@ -74,7 +94,78 @@ class EngineClient:
         finished = reader.finished()
         if finished is None:
             raise _cut_off("The stream ended without an end of the answer.")
-        yield finished
+        yield finished if unused is None else replace(finished, prepared=unused)
+
+    async def supports_prepared(self) -> bool:
+        """Ask whether the engine keeps prepared documents; most do not. Asked once.
+
+        Raises:
+            EngineUnreachable: as for `stream_turn`.
+        """
+        if self._keeps_prepared is None:
+            try:
+                extensions = (await self.props()).get("extensions")
+            except EngineRefused:  # it has no /props at all
+                extensions = None
+            self._keeps_prepared = isinstance(extensions, list) and _PREPARED in extensions
+        return self._keeps_prepared
+
+    async def prepare(
+        self,
+        name: str,
+        messages: Sequence[ChatMessage],
+        checkpoint: CheckpointPlan | None = None,
+    ) -> AsyncGenerator[PrepareEvent, None]:
+        """Have the beginning of later prompts read and kept; the last event is PrepareFinished.
+
+        Closing the generator ends the work; what was saved on the way stays, and preparing it
+        again goes on from there.
+
+        Args:
+            name: 1 to 64 characters of a-z, 0-9 and "-", the first one not "-".
+            messages: the last one is the user's; later contents begin with its content.
+            checkpoint: when the state is saved on the way; None leaves it to the engine.
+
+        Raises:
+            EngineRefused, EngineUnreachable: as for `stream_turn`; also when the state can't be
+                saved at the end.
+        """
+        finished = False
+        async with (
+            self._open_stream(
+                f"{_PREPARED_PATH}/{quote(name)}", prepare_body(messages, checkpoint)
+            ) as response,
+            aclosing(_chunks(response)) as chunks,
+        ):
+            async for chunk in chunks:
+                event = read_prepare_chunk(chunk)
+                if event is not None:
+                    finished = isinstance(event, PrepareFinished)
+                    yield event
+        if not finished:
+            raise _cut_off("The stream ended before the document was prepared.")
+
+    async def list_prepared(self) -> tuple[PreparedDocument, ...]:
+        """List the prepared documents, usable or not.
+
+        Raises:
+            EngineRefused, EngineUnreachable: as for `stream_turn`.
+        """
+        response = await self._ask("GET", _PREPARED_PATH)
+        entries = _object(response).get("data")
+        if not isinstance(entries, list):
+            raise _not_understood(response)
+        return tuple(read_document(entry) for entry in entries if isinstance(entry, dict))
+
+    async def delete_prepared(self, name: str) -> None:
+        """Remove a prepared document.
+
+        Raises:
+            EngineRefused: there is none of that name, it is being prepared, or the system does
+                not allow it.
+            EngineUnreachable: as for `stream_turn`.
+        """
+        await self._ask("DELETE", f"{_PREPARED_PATH}/{quote(name)}")
 
     async def count_tokens(self, messages: Sequence[ChatMessage]) -> int:
         """Count a conversation's tokens as the model would read them, template included.
@@ -82,10 +173,19 @@ class EngineClient:
         Raises:
             EngineRefused, EngineUnreachable: as for `stream_turn`.
         """
-        body = {
-            "model": self.model,
-            "messages": [{"role": one.role, "content": one.content} for one in messages],
-        }
+        sent = [{"role": one.role, "content": one.content} for one in messages]
+        return await self._count({"messages": sent})
+
+    async def count_text(self, text: str) -> int:
+        """Count the tokens of a bare text, without any template.
+
+        Raises:
+            EngineRefused, EngineUnreachable: as for `stream_turn`.
+        """
+        return await self._count({"content": text})
+
+    async def _count(self, what: Mapping[str, object]) -> int:
+        body = {"model": self.model, **what}
         response = await self._ask("POST", "/tokenize", json=body, seconds=_COUNT_SECONDS)
         count = _object(response).get("count")
         if not isinstance(count, int):
@@ -124,10 +224,17 @@ class EngineClient:
         except ValueError as error:
             raise _not_understood(response) from error
 
+    def _refuse_closed(self) -> None:
+        if self._http.is_closed:
+            raise EngineUnreachable(
+                "The model was unloaded.", "", "Load it again, then send it again."
+            )
+
     async def _ask(
         self, method: str, path: str, *, json: object = None, seconds: float = _ANSWER_SECONDS
     ) -> httpx.Response:
         limits = httpx.Timeout(seconds, connect=_CONNECT_SECONDS)
+        self._refuse_closed()
         try:
             response = await self._http.request(method, path, json=json, timeout=limits)
         except (httpx.HTTPError, httpx.StreamError) as error:
@@ -138,6 +245,7 @@ class EngineClient:
 
     @asynccontextmanager
     async def _open_stream(self, path: str, body: object) -> AsyncIterator[httpx.Response]:
+        self._refuse_closed()
         try:
             async with self._http.stream("POST", path, json=body, timeout=_STREAMING) as response:
                 kind = response.headers.get("content-type", "")

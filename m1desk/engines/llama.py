@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from m1desk.engines.calibration import MeasurementStore
+    from m1desk.models import GgufHeader
     from m1desk.store import Folders
 
 _LOG_NAME: Final = "engine.log"
 _KEY_BYTES: Final = 32
+_STATES: Final = "prepared"
 _KV_TYPES: Final = ("f16", "q8_0", "q4_0")
 _LONG_CONTEXT_TOKENS: Final = 32_768
 _SHARD: Final = re.compile(r"-\d{5}-of-\d{5}$")
@@ -68,11 +70,17 @@ class LlamaEngine:
         self._wishes = 0
         self._supervisor: Supervisor | None = None
         self._client: EngineClient | None = None
+        self._settings: LlamaSettings | None = None
 
     @property
     def status(self) -> EngineStatus:
         """The engine as it is now."""
         return self._board.status
+
+    @property
+    def settings(self) -> LlamaSettings | None:
+        """What the model that is ready was loaded with; None while none is."""
+        return self._settings if self.status.is_ready else None
 
     @property
     def log_path(self) -> Path:
@@ -140,8 +148,9 @@ class LlamaEngine:
         if failure is not None:
             self._board.move(EngineState.FAILED, failure=failure)
             return
+        self._settings = settings
         calibration = self._calibration()
-        spec = make_spec(settings, calibration, self._worker)
+        spec = make_spec(settings, calibration, self._worker, self._folders.data / _STATES)
         self._log.add(f"--- {' '.join(spec.argv)}")
         self._supervisor = Supervisor(
             spec,
@@ -169,9 +178,12 @@ class LlamaEngine:
 
 
 def make_spec(
-    settings: LlamaSettings, calibration: EngineCalibration, worker: Sequence[str]
+    settings: LlamaSettings, calibration: EngineCalibration, worker: Sequence[str], states: Path
 ) -> EngineSpec:
-    """Make the worker's command line and environment, with a key of its own for this run."""
+    """Make the worker's command line and environment, with a key of its own for this run.
+
+    `states` is the folder where it keeps prepared documents.
+    """
     key = secrets.token_urlsafe(_KEY_BYTES)
     name = _SHARD.sub("", settings.model_path.stem)
     options: dict[str, object] = {
@@ -185,7 +197,10 @@ def make_spec(
         "--flash-attention": _switch(choose_flash_attention(settings, calibration)),
         "--extra-buffers": _switch(_extra_buffers(settings, calibration)),
         "--port": settings.port,
+        "--states": states,
     }
+    if settings.cpu_expert_layers:
+        options["--cpu-expert-layers"] = ",".join(map(str, settings.cpu_expert_layers))
     threads = settings.threads or calibration.threads
     if threads:
         options |= {"--threads": threads, "--threads-batch": threads}
@@ -247,18 +262,37 @@ def _check_settings(settings: LlamaSettings) -> EngineFailure | None:
     wrong = ""
     if settings.context_tokens <= 0:
         wrong = f"The context length must be a positive number, not {settings.context_tokens}."
+    elif settings.ubatch_tokens <= 0:
+        wrong = f"At least one token must be computed at once, not {settings.ubatch_tokens}."
     elif settings.parallel <= 0:
         wrong = f"At least one request must be served at once, not {settings.parallel}."
     elif settings.kv_type not in _KV_TYPES:
         wrong = f"The KV cache can be {', '.join(_KV_TYPES)}, not {settings.kv_type}."
     elif settings.kv_type != "f16" and settings.flash_attention is False:
         wrong = "A quantized KV cache needs flash attention, which is switched off."
-    if not wrong:
+    return _refusal(settings, wrong) if wrong else None
+
+
+def _check_experts(settings: LlamaSettings, header: GgufHeader) -> EngineFailure | None:
+    layers = settings.cpu_expert_layers
+    if not layers:
         return None
+    if not header.expert_count:
+        return _refusal(settings, "It has no experts that could stay in main memory.")
+    if min(layers) < 0 or max(layers) >= header.block_count:
+        return _refusal(
+            settings,
+            f"Experts of layers {min(layers)} to {max(layers)} were to stay in main memory; the "
+            f"model's layers are 0 to {header.block_count - 1}.",
+        )
+    return None
+
+
+def _refusal(settings: LlamaSettings, why: str) -> EngineFailure:
     return EngineFailure(
         "bad_settings",
         f"{settings.model_path.name} can't be loaded with these settings.",
-        wrong,
+        why,
         "Change that setting and load it again.",
     )
 
@@ -288,7 +322,7 @@ def _check_file(settings: LlamaSettings) -> EngineFailure | None:
         check_loadable(header)
     except ModelFileError as error:
         return EngineFailure("unknown_architecture", error.what, error.why, error.todo)
-    return None
+    return _check_experts(settings, header)
 
 
 def _not_ready(status: EngineStatus) -> EngineFailed:

@@ -38,11 +38,15 @@ class SamplingParameters:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A conversation so far, to be answered."""
+    """A conversation so far, to be answered.
+
+    `prepared` names the prepared document it begins with, whose state need not be read again.
+    """
 
     messages: tuple[ChatMessage, ...]
     sampling: SamplingParameters = field(default_factory=SamplingParameters)
     extra: Mapping[str, object] = field(default_factory=dict)
+    prepared: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,22 @@ class ToolCallDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class PreparedUse:
+    """What became of the prepared document a request named.
+
+    Attributes:
+        used: its tokens were not read again.
+        reason: a stable word, one of `wire.PreparedReason`.
+        message: where it was not used, why, as a sentence.
+    """
+
+    name: str
+    used: bool
+    reason: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TurnFinished:
     """The answer is complete.
 
@@ -95,6 +115,7 @@ class TurnFinished:
         time_to_first_token: seconds from the request to the first piece of text, None if none came.
         tokens_per_second: decode speed by the engine's clock, None if it doesn't say.
         prefill_tokens_per_second: likewise, of the part that was read.
+        prepared: what became of the prepared document, None if none was asked for.
     """
 
     finish_reason: str
@@ -104,6 +125,7 @@ class TurnFinished:
     time_to_first_token: float | None = None
     tokens_per_second: float | None = None
     prefill_tokens_per_second: float | None = None
+    prepared: PreparedUse | None = None
 
 
 TurnEvent = PrefillProgress | TextDelta | ReasoningDelta | ToolCallDelta | TurnFinished

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from m1desk.engines.json_values import as_count, as_mapping, as_number, as_text
 from m1desk.engines.turn import (
     PrefillProgress,
+    PreparedUse,
     ReasoningDelta,
     TextDelta,
     ToolCallDelta,
@@ -45,6 +46,8 @@ def request_body(model: str, request: ChatRequest) -> dict[str, object]:
     }
     if sampling.stop:
         body["stop"] = list(sampling.stop)
+    if request.prepared is not None:
+        body["prepared"] = request.prepared
     return {**body, **request.extra}
 
 
@@ -57,44 +60,42 @@ class TurnReader:
         self._finish_reason: str | None = None
         self._usage: Mapping[str, Any] = {}
         self._timings: Mapping[str, Any] = {}
+        self._prepared: Mapping[str, Any] = {}
 
     def read(self, chunk: Mapping[str, Any]) -> Iterator[TurnEvent]:
         """Yield the events of one chunk, in their order."""
-        self._usage = _mapping(chunk.get("usage")) or self._usage
-        self._timings = _mapping(chunk.get("timings")) or self._timings
-        progress = _mapping(chunk.get("prompt_progress"))
+        self._usage = as_mapping(chunk.get("usage")) or self._usage
+        self._timings = as_mapping(chunk.get("timings")) or self._timings
+        self._prepared = as_mapping(chunk.get("prepared")) or self._prepared
+        progress = as_mapping(chunk.get("prompt_progress"))
         if progress:
-            yield PrefillProgress(
-                done=_count(progress.get("processed")),
-                total=_count(progress.get("total")),
-                reused=_count(progress.get("cache")),
-                seconds=_number(progress.get("time_ms")) / 1000,
-            )
+            yield read_progress(progress)
         choices = chunk.get("choices")
         for choice in choices if isinstance(choices, list) else ():
-            yield from self._read_choice(_mapping(choice))
+            yield from self._read_choice(as_mapping(choice))
 
     def finished(self) -> TurnFinished | None:
         """Sum the answer up; None when it was never said to end."""
         if self._finish_reason is None:
             return None
-        details = _mapping(self._usage.get("prompt_tokens_details"))
+        details = as_mapping(self._usage.get("prompt_tokens_details"))
         timings = self._timings
-        read = _count(timings.get("prompt_n")) + _count(timings.get("cache_n"))
+        read = as_count(timings.get("prompt_n")) + as_count(timings.get("cache_n"))
         return TurnFinished(
             finish_reason=self._finish_reason,
-            prompt_tokens=_count(self._usage.get("prompt_tokens", read)),
-            completion_tokens=_count(
+            prompt_tokens=as_count(self._usage.get("prompt_tokens", read)),
+            completion_tokens=as_count(
                 self._usage.get("completion_tokens", timings.get("predicted_n"))
             ),
-            reused_tokens=_count(timings.get("cache_n", details.get("cached_tokens"))),
+            reused_tokens=as_count(timings.get("cache_n", details.get("cached_tokens"))),
             time_to_first_token=self._first_text,
             tokens_per_second=_speed(timings.get("predicted_per_second")),
             prefill_tokens_per_second=_speed(timings.get("prompt_per_second")),
+            prepared=_prepared_use(self._prepared),
         )
 
     def _read_choice(self, choice: Mapping[str, Any]) -> Iterator[TurnEvent]:
-        delta = _mapping(choice.get("delta"))
+        delta = as_mapping(choice.get("delta"))
         for kind, text in (
             (ReasoningDelta, delta.get("reasoning_content") or delta.get("reasoning")),
             (TextDelta, delta.get("content")),
@@ -105,7 +106,7 @@ class TurnReader:
         calls = delta.get("tool_calls")
         for call in calls if isinstance(calls, list) else ():
             self._note_first_text()
-            yield _tool_call(_mapping(call))
+            yield _tool_call(as_mapping(call))
         reason = choice.get("finish_reason")
         if isinstance(reason, str) and reason:
             self._finish_reason = reason
@@ -115,37 +116,36 @@ class TurnReader:
             self._first_text = time.monotonic() - self._began
 
 
-def _tool_call(call: Mapping[str, Any]) -> ToolCallDelta:
-    function = _mapping(call.get("function"))
-    return ToolCallDelta(
-        index=_count(call.get("index")),
-        call_id=_text(call.get("id")),
-        name=_text(function.get("name")),
-        arguments=_text(function.get("arguments")),
+def read_progress(progress: Mapping[str, Any]) -> PrefillProgress:
+    """Read a `prompt_progress`."""
+    return PrefillProgress(
+        done=as_count(progress.get("processed")),
+        total=as_count(progress.get("total")),
+        reused=as_count(progress.get("cache")),
+        seconds=as_number(progress.get("time_ms")) / 1000,
     )
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+def _prepared_use(prepared: Mapping[str, Any]) -> PreparedUse | None:
+    if not prepared:
+        return None
+    return PreparedUse(
+        name=as_text(prepared.get("name")),
+        used=prepared.get("used") is True,
+        reason=as_text(prepared.get("reason")),
+        message=as_text(prepared.get("message")),
+    )
 
 
-def _number(value: object) -> float:
-    """Take a number as it is meant; what is none, or not finite, counts as 0."""
-    if not isinstance(value, int | float):
-        return 0.0
-    try:
-        return float(value) if math.isfinite(value) else 0.0
-    except OverflowError:  # JSON's whole numbers have no limit
-        return 0.0
-
-
-def _count(value: object) -> int:
-    return int(_number(value))
+def _tool_call(call: Mapping[str, Any]) -> ToolCallDelta:
+    function = as_mapping(call.get("function"))
+    return ToolCallDelta(
+        index=as_count(call.get("index")),
+        call_id=as_text(call.get("id")),
+        name=as_text(function.get("name")),
+        arguments=as_text(function.get("arguments")),
+    )
 
 
 def _speed(value: object) -> float | None:
-    return _number(value) or None
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+    return as_number(value) or None

@@ -16,6 +16,17 @@ def _switch(text: str) -> bool:
     return text == "on"
 
 
+def _layers(text: str) -> tuple[int, ...]:
+    """Numbers of layers from "0,2,4"; "" is none."""
+    try:
+        layers = tuple(int(part) for part in text.split(",") if text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError("must be numbers of layers, such as 0,2,4") from error
+    if min(layers, default=0) < 0:
+        raise argparse.ArgumentTypeError("a layer's number can't be negative")
+    return layers
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="m1desk.llama_worker", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -26,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--context", type=int, required=True, help="context length (tokens)")
     serve.add_argument("--parallel", type=int, default=4, help="requests served at once")
     serve.add_argument("--gpu-layers", type=int, default=-1)
+    serve.add_argument("--cpu-expert-layers", type=_layers, default=(), help="such as 0,2,4")
     serve.add_argument("--kv-type", default="f16")
     serve.add_argument("--ubatch", type=int, default=512)
     serve.add_argument("--threads", type=int, default=0)
@@ -35,22 +47,26 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--state-bytes", type=int, default=0, help="for saved states; 0: a share of memory"
     )
+    serve.add_argument(
+        "--states", type=Path, default=None, help="folder for prepared documents; none without it"
+    )
     selftest = commands.add_parser(
         "selftest", help="compute once; dies where the build does not fit"
     )
     selftest.add_argument("--model", type=Path, default=None)
+    selftest.add_argument("--question", default="", help="for a model that can answer it")
+    selftest.add_argument("--expect", default="", help="words that must be in the answer")
     selftest.add_argument("--extra-buffers", type=_switch, default=True)
     calibrate = commands.add_parser("calibrate", help="measure threads and settings")
     calibrate.add_argument("--extra-buffers", type=_switch, default=True)
     commands.add_parser("devices", help="the accelerators the engine sees")
-    tiny = commands.add_parser("tiny-model", help="write a tiny model of M1's architecture")
-    tiny.add_argument("path", type=Path)
     dry = commands.add_parser("dry-run", help="what a model would take, without its weights")
     dry.add_argument("--header", type=Path, action="append", required=True, help="once a part")
     dry.add_argument("--size", type=int, action="append", default=[], help="full size (bytes)")
     dry.add_argument("--context", type=int, required=True, help="context length (tokens)")
     dry.add_argument("--parallel", type=int, default=1)
     dry.add_argument("--gpu-layers", type=int, default=-1)
+    dry.add_argument("--cpu-expert-layers", type=_layers, default=())
     dry.add_argument("--kv-type", default="f16")
     dry.add_argument("--ubatch", type=int, default=512)
     dry.add_argument("--flash-attention", type=_switch, default=True)
@@ -82,12 +98,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 flash_attention=options.flash_attention,
                 extra_buffers=options.extra_buffers,
                 state_bytes=options.state_bytes,
+                states=options.states,
+                cpu_expert_layers=options.cpu_expert_layers,
             ),
         )
     if options.command == "selftest":
-        from m1desk.llama_worker.selftest import run_selftest  # noqa: PLC0415
+        from m1desk.llama_worker.selftest import Probe, run_selftest  # noqa: PLC0415
 
-        return run_selftest(options.model, extra_buffers=options.extra_buffers)
+        probe = Probe(options.question, options.expect) if options.question else None
+        return run_selftest(options.model, extra_buffers=options.extra_buffers, probe=probe)
     if options.command == "calibrate":
         from m1desk.llama_worker.calibrate import run_calibration  # noqa: PLC0415
 
@@ -110,13 +129,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 gpu_layers=options.gpu_layers,
                 flash_attention=options.flash_attention,
                 outputs=options.outputs,
+                cpu_expert_layers=options.cpu_expert_layers,
             )
         )
-    if options.command == "tiny-model":
-        from m1desk.llama_worker.tiny_model import GREETING_MODEL, write_tiny_model  # noqa: PLC0415
-
-        write_tiny_model(options.path, GREETING_MODEL)
-        return 0
     return _print_build_info()
 
 

@@ -93,9 +93,9 @@ class AnswerFormat(ABC):
         end = self._chunk([self._end_choice(done)])
         chunks.append(end)
         if self._request.include_usage:
-            chunks.append(self._chunk([], usage=_usage(done), timings=done.timings))
+            chunks.append(self._chunk([], usage=_usage(done), **_account(done)))
         else:
-            end["timings"] = done.timings
+            end |= _account(done)
         return chunks
 
     async def collect(self, ticket: Ticket) -> tuple[int, Json]:
@@ -118,7 +118,7 @@ class AnswerFormat(ABC):
             **self._head(self.object_name),
             "choices": [self._whole_choice(ticket, collected, done)],
             "usage": _usage(done),
-            "timings": done.timings,
+            **_account(done),
         }
 
     def _head(self, object_name: str) -> Json:
@@ -279,6 +279,12 @@ def _usage(done: Done) -> Json:
         "total_tokens": done.prompt_tokens + done.completion_tokens,
         "prompt_tokens_details": {"cached_tokens": done.timings["cache_n"]},
     }
+
+
+def _account(done: Done) -> Json:
+    """Our additions at the end: timings, and what became of a saved state if one was asked for."""
+    prepared = {} if done.prepared is None else {"prepared": done.prepared}
+    return {"timings": done.timings, **prepared}
 
 
 def _error(broken: Broken) -> Json:

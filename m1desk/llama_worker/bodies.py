@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from m1desk.llama_worker.errors import RequestError
+from m1desk.llama_worker.states_manifest import NAME_RULE, is_name
 
 MAX_DEPTH = 100
 """Deepest nesting of a body, in levels."""
@@ -260,6 +261,14 @@ class ChatBody(GenerationBody):
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_ALTERNATIVES)] | None = None
     chat_template_kwargs: dict[str, Any] | None = None
     add_generation_prompt: bool | None = None
+    prepared: str | None = None
+
+    @field_validator("prepared")
+    @classmethod
+    def _check_prepared(cls, value: str | None) -> str | None:
+        if value is not None and not is_name(value):
+            raise FieldError(NAME_RULE)
+        return value
 
     @field_validator("tools")
     @classmethod
@@ -310,6 +319,29 @@ class CompletionBody(GenerationBody):
     @classmethod
     def _check_best_of(cls, value: int | None) -> int | None:
         return cls._check_n(value)
+
+
+class CheckpointBody(_Body):
+    """When a preparation saves its state on the way."""
+
+    first_tokens: Annotated[int, Field(ge=1, le=_MAX_TOKEN)] | None = None
+    growth: Annotated[float, Field(ge=1, le=100)] | None = None
+    seconds: Annotated[float, Field(ge=0, le=1e9)] | None = None
+
+
+class PrepareBody(_Body):
+    """POST /v1/prepared/NAME."""
+
+    messages: Annotated[list[Message], Field(min_length=1, max_length=100_000)]
+    chat_template_kwargs: dict[str, Any] | None = None
+    checkpoint: CheckpointBody | None = None
+
+    @field_validator("messages")
+    @classmethod
+    def _check_last(cls, value: list[Message]) -> list[Message]:
+        if value[-1].role != "user" or not value[-1].content:
+            raise FieldError("must end with a user's message that is not empty.")
+        return value
 
 
 class TokenizeBody(_Body):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -17,6 +19,17 @@ KV_TYPES: Final = {"f32": 0, "f16": 1, "q4_0": 2, "q8_0": 8}
 
 NO_KV_SPACE: Final = 1
 """`Context.decode` could not place the batch in the KV cache; nothing was changed."""
+
+
+_LEAST_BATCH_TOKENS: Final = 512
+
+
+def batch_tokens(ubatch_tokens: int) -> int:
+    """The most tokens of one `decode` call where `ubatch_tokens` are computed at once: never fewer.
+
+    At least 512, so that many answers find room beside a prompt.
+    """
+    return max(ubatch_tokens, _LEAST_BATCH_TOKENS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +186,30 @@ class Context:
     def save_recurrent(self, sequence: int) -> bytes:
         """The recurrent part of a sequence's state as it is now, without its KV cells."""
         return self._save(sequence, self._lib.LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY)
+
+    def save_file(self, sequence: int, path: Path, tokens: npt.NDArray[np.int32]) -> int:
+        """Write a sequence's whole state, with its tokens before it; bytes written, 0 if it failed.
+
+        What the library had left in its buffer is lost unsaid on a full disk: check the size.
+        """
+        pointer = tokens.ctypes.data_as(ctypes.POINTER(ctypes.c_int32))
+        return int(
+            self._lib.llama_state_seq_save_file(
+                self.handle, os.fsencode(path), sequence, pointer, len(tokens)
+            )
+        )
+
+    def load_file(self, sequence: int, path: Path, count: int) -> bool:
+        """Put back what `save_file` wrote of `count` tokens into an empty sequence.
+
+        False if the library refuses it. A damaged file may end the process: check it before.
+        """
+        tokens = (ctypes.c_int32 * count)()
+        found = ctypes.c_size_t()
+        read = self._lib.llama_state_seq_load_file(
+            self.handle, os.fsencode(path), sequence, tokens, count, ctypes.byref(found)
+        )
+        return bool(read) and found.value == count and self.last_position(sequence) == count - 1
 
     def _save(self, sequence: int, flags: int) -> bytes:
         size = self._lib.llama_state_seq_get_size_ext(self.handle, sequence, flags)

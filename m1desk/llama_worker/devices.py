@@ -57,7 +57,7 @@ class _Ggml:
     """The two libraries that hold the device functions, loaded as llama-cpp-python would."""
 
     def __init__(self, folder: Path) -> None:
-        base, registry = _load(folder, "ggml-base"), _load(folder, "ggml")
+        base, registry = load_library(folder, "ggml-base"), load_library(folder, "ggml")
         self.count = registry.ggml_backend_dev_count
         self.count.restype = ctypes.c_size_t
         self.get = _function(registry.ggml_backend_dev_get, ctypes.c_void_p, ctypes.c_size_t)
@@ -122,7 +122,12 @@ def main() -> int:
     return 1 if "error" in answer else 0
 
 
-def _load(folder: Path, name: str) -> ctypes.CDLL:
+def load_library(folder: Path, name: str) -> ctypes.CDLL:
+    """Load one of the engine's libraries ("ggml-base"); one that is there already is not twice.
+
+    Raises:
+        OSError: it is missing or can't be loaded.
+    """
     if sys.platform == "win32":
         os.add_dll_directory(str(folder))
         for variable in ("CUDA_PATH", "HIP_PATH"):

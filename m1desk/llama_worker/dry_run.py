@@ -19,8 +19,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from m1desk.llama_worker.context import KV_TYPES
-from m1desk.llama_worker.model import LoadError, failure_reason
+from m1desk.llama_worker.context import KV_TYPES, batch_tokens
+from m1desk.llama_worker.model import LoadError, failure_reason, place_layers
 from m1desk.llama_worker.native import Native
 
 _MIB: Final = 1 << 20
@@ -39,6 +39,7 @@ class DryRunOptions:
         headers: the file, or all parts of a split one, in order: whole, or only their headers.
         sizes: the full size (bytes) of each; empty: they are whole.
         parallel: sequences; the recurrent state is counted for each.
+        cpu_expert_layers: layers whose experts stay in main memory.
         outputs: rows of logits in one batch; 0: one for each token, as the engine reserves.
     """
 
@@ -51,6 +52,7 @@ class DryRunOptions:
     gpu_layers: int = -1
     flash_attention: bool = True
     outputs: int = 0
+    cpu_expert_layers: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def dry_run(options: DryRunOptions) -> DryRun:
     native = Native()
     listener = _Listener(native)
     with _full_size(options) as path:
-        model = _load(native, path, options.gpu_layers)
+        model = _load(native, path, options)
         try:
             weights, context_tokens = _reserve(native, model, options)
         finally:
@@ -130,16 +132,17 @@ def _full_size(options: DryRunOptions) -> Iterator[Path]:
         yield Path(folder) / options.headers[0].name
 
 
-def _load(native: Native, path: Path, gpu_layers: int) -> Any:  # noqa: ANN401 - ctypes has no types
+def _load(native: Native, path: Path, options: DryRunOptions) -> Any:  # noqa: ANN401 - ctypes has no types
     lib = native.lib
     native.log.clear()
     params = lib.llama_model_default_params()
     params.no_alloc = True
     params.load_mode = _LOAD_MODE_NONE
-    params.n_gpu_layers = gpu_layers if gpu_layers >= 0 else 0x7FFFFFFF
+    placed = place_layers(params, options.gpu_layers, options.cpu_expert_layers)
     # repacking changes where weights lie, not how many bytes they take
     params.use_extra_bufts = False
     model = lib.llama_model_load_from_file(str(path).encode(), params)
+    del placed  # until here the library looked at it
     if not model:
         detail = native.log.complaints() or "the library gave no reason"
         raise LoadError(failure_reason(detail, "bad_model_file"), detail)
@@ -151,7 +154,7 @@ def _reserve(native: Native, model: Any, options: DryRunOptions) -> tuple[int, i
     lib = native.lib
     params = lib.llama_context_default_params()
     params.n_ctx = options.context_tokens
-    params.n_batch = max(options.ubatch_tokens, 512)
+    params.n_batch = batch_tokens(options.ubatch_tokens)
     params.n_ubatch = options.ubatch_tokens
     params.n_seq_max = 1
     params.n_outputs_max = options.outputs

@@ -8,15 +8,17 @@ from pathlib import Path
 
 import psutil
 
-from m1desk.llama_worker.context import KV_TYPES, Batch, Context, ContextOptions
+from m1desk.llama_worker.context import KV_TYPES, Batch, Context, ContextOptions, batch_tokens
 from m1desk.llama_worker.metrics import Metrics
 from m1desk.llama_worker.model import LoadError, LoadOptions, Model, readable_name
 from m1desk.llama_worker.native import Native
+from m1desk.llama_worker.prepared_saver import StateSaver
 from m1desk.llama_worker.scheduler import Scheduler
+from m1desk.llama_worker.states import StateStore
+from m1desk.llama_worker.states_key import make_state_key
 from m1desk.llama_worker.template import DEFAULT_TEMPLATE, ChatTemplate, TemplateError
 from m1desk.llama_worker.threads import default_threads
 
-_MOST_BATCH_TOKENS = 2048
 _MOST_CONTEXT_TOKENS = 2**31 - 1  # positions are of 32 bits; more would be cut, unsaid
 _STATE_SHARE = 8  # a budget left open is this part of the memory that is free
 _MOST_STATE_BYTES = 4 << 30
@@ -24,7 +26,10 @@ _MOST_STATE_BYTES = 4 << 30
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """How to load and run a model; 0 threads or state bytes choose by the machine."""
+    """How to load and run a model; 0 threads or state bytes choose by the machine.
+
+    `states` is the folder of prepared documents; None: none are kept.
+    """
 
     path: Path
     alias: str
@@ -38,6 +43,8 @@ class EngineOptions:
     flash_attention: bool
     extra_buffers: bool
     state_bytes: int
+    cpu_expert_layers: tuple[int, ...] = ()
+    states: Path | None = None
 
 
 def _check(options: EngineOptions) -> None:
@@ -85,7 +92,12 @@ class Engine:
         self.native = Native()
         self.model = Model(
             self.native,
-            LoadOptions(options.path, options.gpu_layers, options.extra_buffers),
+            LoadOptions(
+                options.path,
+                options.gpu_layers,
+                options.extra_buffers,
+                options.cpu_expert_layers,
+            ),
             on_progress,
         )
         facts = self.model.facts
@@ -98,7 +110,7 @@ class Engine:
             ContextOptions(
                 context_tokens=options.context_tokens,
                 parallel=options.parallel,
-                batch_tokens=min(_MOST_BATCH_TOKENS, max(options.ubatch_tokens, 512)),
+                batch_tokens=batch_tokens(options.ubatch_tokens),
                 ubatch_tokens=options.ubatch_tokens,
                 threads=threads,
                 threads_batch=options.threads_batch or threads,
@@ -111,6 +123,7 @@ class Engine:
         self.parallel = options.parallel
         self.metrics = Metrics()
         self._warm_up()
+        self.states = self._open_states(options)
         self.scheduler = Scheduler(
             self.model,
             self._context,
@@ -118,8 +131,27 @@ class Engine:
             Batch(self.native, max(self._context.batch_tokens, options.parallel)),
             state_budget=options.state_bytes or _default_state_bytes(),
             on_failure=on_failure,
+            saver=StateSaver(self._context, self.states, self.native.log) if self.states else None,
         )
         self.scheduler.start()
+
+    def _open_states(self, options: EngineOptions) -> StateStore | None:
+        if options.states is None:
+            return None
+        try:
+            key = make_state_key(
+                self.native,
+                self.model,
+                options.path,
+                context_tokens=self.context_tokens,
+                kv_type=options.kv_type,
+                flash_attention=options.flash_attention,
+            )
+        except OSError as error:
+            raise LoadError("bad_model_file", str(error)) from error
+        store = StateStore(options.states, key)
+        store.sweep()
+        return store
 
     def _compile_template(self) -> tuple[ChatTemplate | None, str]:
         """The model's template, or what is wrong with it: completions work without one."""

@@ -5,11 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from m1desk.llama_worker.output import OutputParser, Piece
 from m1desk.llama_worker.sampling import Sampler, TokenLogprobs
-from m1desk.wire import PromptProgress, Timings
+from m1desk.llama_worker.states import SavedState
+from m1desk.wire import PreparedUse, PromptProgress, Timings
+
+if TYPE_CHECKING:
+    from m1desk.llama_worker.prepared_saver import Preparation
 
 FinishReason = Literal["stop", "length", "tool_calls"]
 
@@ -39,6 +43,7 @@ class Done:
     prompt_tokens: int
     completion_tokens: int
     timings: Timings
+    prepared: PreparedUse | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,9 @@ class Generation:
         snapshot_positions: where a later prompt is likely to part from this one, ascending.
         logprobs: None, or how many alternatives to report with each token.
         overtaken: how many later requests began while this one waited for room.
+        saved: a verified state of the prompt's beginning, until it has been used.
+        prepared: what became of the saved state that was asked for.
+        preparation: set when the prompt is read to be saved, and not to be answered.
     """
 
     prompt: list[int]
@@ -82,11 +90,29 @@ class Generation:
     prefill_seconds: float = 0.0
     decode_started: float = 0.0
     made_tool_calls: bool = False
+    saved: SavedState | None = None
+    prepared: PreparedUse | None = None
+    preparation: Preparation | None = None
 
     @property
     def is_prefilling(self) -> bool:
         """Whether part of the prompt is still to be read."""
         return self.read < len(self.prompt)
+
+    def note_saved_state(self, position: int, *, in_memory: bool) -> None:
+        """Say what became of the saved state now that reading begins at `position`."""
+        saved = self.saved
+        if saved is None:
+            return
+        self.prepared = PreparedUse(name=saved.name, used=True, reason="restored", message="")
+        if in_memory:
+            self.prepared["reason"] = "in_memory"
+        elif position < saved.count:
+            self.prepared |= {
+                "used": False,
+                "reason": "load_failed",
+                "message": "The engine could not take it back.",
+            }
 
     def timings(self) -> Timings:
         """What was read and written so far, and how fast (by this process's clock)."""

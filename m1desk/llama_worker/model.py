@@ -7,10 +7,12 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from m1desk.llama_worker.expert_placement import experts_in_main_memory
 from m1desk.llama_worker.native import Native
 from m1desk.wire import FailureReason
 
@@ -23,6 +25,7 @@ _MARKERS = (
     "<tool_call>",
     "</tool_call>",
 )
+_ALL_LAYERS: Final = 0x7FFFFFFF
 _UNKNOWN_ARCHITECTURE_WORDS = ("unknown model architecture",)
 
 
@@ -57,11 +60,29 @@ def failure_reason(detail: str, otherwise: FailureReason) -> FailureReason:
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
-    """How to load a model. `gpu_layers` is -1 for all; `extra_buffers` allows weight repacking."""
+    """How to load a model.
+
+    Attributes:
+        gpu_layers: -1 for all.
+        extra_buffers: allows weight repacking.
+        cpu_expert_layers: layers whose experts stay in main memory.
+    """
 
     path: Path
     gpu_layers: int = -1
     extra_buffers: bool = True
+    cpu_expert_layers: tuple[int, ...] = ()
+
+
+def place_layers(params: Any, gpu_layers: int, cpu_expert_layers: Sequence[int]) -> object:  # noqa: ANN401 - ctypes has no types
+    """Say in the library's `params` what goes to the GPU; -1 for all layers.
+
+    Returns what must live until the model is loaded.
+    """
+    params.n_gpu_layers = gpu_layers if gpu_layers >= 0 else _ALL_LAYERS
+    experts = experts_in_main_memory(cpu_expert_layers)
+    params.tensor_buft_overrides = ctypes.cast(experts, ctypes.c_void_p)
+    return experts
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +123,13 @@ class Model:
             return True
 
         params = lib.llama_model_default_params()
-        params.n_gpu_layers = options.gpu_layers if options.gpu_layers >= 0 else 0x7FFFFFFF
+        placed = place_layers(params, options.gpu_layers, options.cpu_expert_layers)
         params.use_extra_bufts = options.extra_buffers
         callback = lib.llama_progress_callback(progress)
         params.progress_callback = callback
         # not every file's name is text; fsencode gives its very bytes, and UTF-8 on Windows
         self.handle = lib.llama_model_load_from_file(os.fsencode(options.path), params)
+        del placed  # until here the library looked at it
         if not self.handle:
             detail = native.log.complaints() or "the library gave no reason"
             raise LoadError(failure_reason(detail, "bad_model_file"), detail)

@@ -12,11 +12,13 @@ from m1desk.llama_worker.bodies import (
     CompletionBody,
     DetokenizeBody,
     GenerationBody,
+    PrepareBody,
     TokenizeBody,
     load_json,
 )
 from m1desk.llama_worker.body_errors import request_error
 from m1desk.llama_worker.errors import RequestError
+from m1desk.llama_worker.prepared_plan import CheckpointPlan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Constraint",
     "GenerationRequest",
+    "PrepareRequest",
     "RequestError",
     "SamplingOptions",
     "TokenizeRequest",
@@ -31,6 +34,7 @@ __all__ = [
     "parse_chat",
     "parse_completion",
     "parse_detokenize",
+    "parse_prepare",
     "parse_tokenize",
 ]
 
@@ -95,6 +99,7 @@ class GenerationRequest:
         add_generation_prompt: whether the template ends with the opening of the model's turn.
         template_arguments: extra variables of the chat template (`chat_template_kwargs`).
         model: the model's name as the caller gave it, or None.
+        prepared: the prepared document that a chat begins with, or None.
     """
 
     messages: tuple[dict[str, object], ...] | None = None
@@ -113,6 +118,21 @@ class GenerationRequest:
     add_generation_prompt: bool = True
     template_arguments: Mapping[str, object] = field(default_factory=dict)
     model: str | None = None
+    prepared: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareRequest:
+    """A request to read the constant beginning of later prompts, and to keep its state.
+
+    Attributes:
+        messages: the last one is the user's, and its content is what later contents begin with.
+        plan: when checkpoints are saved on the way.
+    """
+
+    messages: tuple[dict[str, object], ...]
+    template_arguments: Mapping[str, object] = field(default_factory=dict)
+    plan: CheckpointPlan = field(default_factory=CheckpointPlan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +166,8 @@ def parse_chat(body: object, defaults: SamplingOptions) -> GenerationRequest:
     chat = _validated(ChatBody, body)
     if chat.top_logprobs is not None and not chat.logprobs:
         raise RequestError("'top_logprobs' needs 'logprobs' to be true.", "top_logprobs")
+    if chat.prepared is not None and chat.cache_prompt is False:
+        raise RequestError("'prepared' contradicts 'cache_prompt' being false.", "prepared")
     tools = chat.tools if chat.tool_choice != "none" else None
     return replace(
         _common(chat, defaults),
@@ -154,6 +176,22 @@ def parse_chat(body: object, defaults: SamplingOptions) -> GenerationRequest:
         logprobs=(chat.top_logprobs or 0) if chat.logprobs else None,
         add_generation_prompt=chat.add_generation_prompt is not False,
         template_arguments=chat.chat_template_kwargs or {},
+        prepared=chat.prepared,
+    )
+
+
+def parse_prepare(body: object) -> PrepareRequest:
+    """The request in a /v1/prepared/NAME body.
+
+    Raises:
+        RequestError: it is malformed or out of range.
+    """
+    given = _validated(PrepareBody, body)
+    checkpoint = given.checkpoint.model_dump(exclude_none=True) if given.checkpoint else {}
+    return PrepareRequest(
+        messages=tuple(message.openai() for message in given.messages),
+        template_arguments=given.chat_template_kwargs or {},
+        plan=CheckpointPlan(**checkpoint),
     )
 
 

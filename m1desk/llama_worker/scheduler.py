@@ -28,6 +28,7 @@ from m1desk.llama_worker.intake import Intake
 from m1desk.llama_worker.metrics import Metrics
 from m1desk.llama_worker.model import Model
 from m1desk.llama_worker.output import Piece, ToolCall
+from m1desk.llama_worker.prepared_saver import Preparation, StateSaver
 from m1desk.llama_worker.sampling import SamplingError, logprobs
 from m1desk.llama_worker.sequence_memory import SequenceMemory
 from m1desk.llama_worker.slots import Slot
@@ -69,6 +70,7 @@ class Scheduler:
         *,
         state_budget: int,
         on_failure: Callable[[str], None],
+        saver: StateSaver | None = None,
     ) -> None:
         """Prepare; `start` begins.
 
@@ -80,6 +82,7 @@ class Scheduler:
             state_budget: the most memory (bytes) for states kept outside the KV cache.
             on_failure: called once, on the scheduler's thread, if it can't go on, with what
                 happened; every request has been told by then.
+            saver: for preparations; without it there must be none.
         """
         self._model = model
         self._context = context
@@ -93,6 +96,7 @@ class Scheduler:
         )
         self._batch = batch
         self._on_failure = on_failure
+        self._saver = saver
         self._intake = Intake()
         self._waiting = WaitingLine(
             self._slots,
@@ -179,11 +183,26 @@ class Scheduler:
 
     def _begin(self, generation: Generation, slot: Slot, reuse: int) -> None:
         slot.generation = generation  # first: what the slot remembers is in use from here on
-        reuse = self._memory.enter(slot, reuse)
-        generation.read = generation.reused = reuse
         generation.started = time.perf_counter()
+        reuse = self._enter(generation, slot, reuse)
+        generation.read = generation.reused = reuse
         self._metrics.reused_tokens.inc(reuse)
         generation.deliver(Progress(generation.prompt_progress()))
+
+    def _enter(self, generation: Generation, slot: Slot, reuse: int) -> int:
+        """Bring a slot as far into the prompt as what it holds, or a saved state, reaches."""
+        saved, position = generation.saved, 0
+        if saved is None or saved.count <= reuse:
+            position = self._memory.enter(slot, reuse)
+        if saved is None:
+            return position
+        in_memory = position >= saved.count
+        if not in_memory:
+            position = self._memory.enter_saved(slot, saved)
+        generation.note_saved_state(position, in_memory=in_memory)
+        if generation.preparation is not None:
+            generation.preparation.position = min(position, saved.count)
+        return position
 
     # One step
 
@@ -207,7 +226,9 @@ class Scheduler:
         for run in runs:
             if run.reads_prompt:
                 run.generation.deliver(Progress(run.generation.prompt_progress()))
-            if run.ends_prompt or not run.reads_prompt:
+            if run.generation.preparation is not None:
+                self._save(run, run.generation.preparation)
+            elif run.ends_prompt or not run.reads_prompt:
                 self._write_or_give_up(run)
 
     def _fill_batch(self) -> list[_Run]:
@@ -302,6 +323,13 @@ class Scheduler:
             old = self._prefill_speed or speed
             self._prefill_speed = 0.7 * old + 0.3 * speed
 
+    def _save(self, run: _Run, preparation: Preparation) -> None:
+        """Keep what a preparation has read; at its end nothing is written after it."""
+        if self._saver is not None:
+            self._saver.note_progress(run.slot, run.generation, preparation)
+        if run.ends_prompt:
+            self._finish(run.slot, run.generation, "stop")
+
     # Answers
 
     def _write_or_give_up(self, run: _Run) -> None:
@@ -360,6 +388,7 @@ class Scheduler:
             prompt_tokens=len(generation.prompt),
             completion_tokens=len(generation.written),
             timings=generation.timings(),
+            prepared=generation.prepared,
         )
         self._release(slot, generation)
         generation.deliver(done)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from m1desk.llama_worker.context import Context
 from m1desk.llama_worker.slots import Slot, Snapshot
+from m1desk.llama_worker.states import SavedState
 
 _RECENT_SNAPSHOTS = 4
 """Of the last two turns: one where the last message may be edited, one at the prompt's end."""
@@ -53,6 +54,21 @@ class SequenceMemory:
             self.forget(slot)
         slot.settled_at = float("inf")
         return len(slot.tokens)
+
+    def enter_saved(self, slot: Slot, saved: SavedState) -> int:
+        """Put a state from a file in place of what a slot holds; 0 if the library refuses it.
+
+        The caller has verified the file. A later prompt may part from this one right behind it.
+        """
+        self.enter(slot, 0)
+        if not self.make_room(saved.count):
+            return 0
+        if not self._context.load_file(slot.number, saved.path, saved.count):
+            self.forget(slot)
+            return 0
+        slot.tokens = saved.tokens.tolist()
+        self.take_snapshot(slot)
+        return saved.count
 
     def leave(self, slot: Slot) -> None:
         """The slot's request has ended; its state stays for the next prompt."""

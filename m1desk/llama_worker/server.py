@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -19,17 +19,21 @@ from m1desk.llama_worker.answers import (
     AnswerFormat,
     ChatFormat,
     CompletionFormat,
+    Json,
     Ticket,
 )
 from m1desk.llama_worker.bodies import load_json
 from m1desk.llama_worker.errors import RequestError
+from m1desk.llama_worker.prepared import NO_STATES, PreparationBusy, Preparations
+from m1desk.llama_worker.prompts import ContextExceeded
 from m1desk.llama_worker.requests import (
     parse_chat,
     parse_completion,
     parse_detokenize,
+    parse_prepare,
     parse_tokenize,
 )
-from m1desk.llama_worker.service import ContextExceeded, Service
+from m1desk.llama_worker.service import Service
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -62,6 +66,9 @@ class Server:
             Route("/v1/models", self._models),
             Route("/v1/chat/completions", self._chat, methods=["POST"]),
             Route("/v1/completions", self._complete, methods=["POST"]),
+            Route("/v1/prepared", self._list_prepared),
+            Route("/v1/prepared/{name}", self._prepare, methods=["POST"]),
+            Route("/v1/prepared/{name}", self._delete_prepared, methods=["DELETE"]),
         ]
         self.app = Starlette(
             routes=routes,
@@ -69,6 +76,7 @@ class Server:
             exception_handlers={
                 RequestError: _on_request_error,
                 ContextExceeded: _on_context_exceeded,
+                PreparationBusy: _on_busy,
                 HTTPException: _on_http_error,
                 ClientDisconnect: _on_client_gone,
                 Exception: _on_bug,
@@ -132,16 +140,40 @@ class Server:
         ticket = await service.open_completion(body)
         return await _answer(request, service, ticket, CompletionFormat(service.model, body))
 
+    @property
+    def _preparations(self) -> Preparations:
+        preparations = self._ready.preparations
+        if preparations is None:
+            raise HTTPException(404, NO_STATES)
+        return preparations
+
+    async def _list_prepared(self, _request: Request) -> Response:
+        return JSONResponse({"object": "list", "data": await self._preparations.entries()})
+
+    async def _prepare(self, request: Request) -> Response:
+        preparations, raw = self._preparations, await _read_body(request)
+        body = await asyncio.to_thread(lambda: parse_prepare(load_json(raw)))
+        ticket = await preparations.open(request.path_params["name"], body)
+        return _event_stream(ticket.chunks(), lambda: preparations.close(ticket))
+
+    async def _delete_prepared(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        try:
+            deleted = await self._preparations.delete(name)
+        except OSError as error:
+            raise HTTPException(
+                500, f"{name!r} could not be deleted: {error.strerror or error}."
+            ) from error
+        if not deleted:
+            raise HTTPException(404, f"There is no prepared document {name!r}.")
+        return JSONResponse({"name": name, "deleted": True})
+
 
 async def _answer(
     request: Request, service: Service, ticket: Ticket, answer: AnswerFormat
 ) -> Response:
     if answer.is_streamed:
-        return StreamingResponse(
-            _stream(service, ticket, answer),
-            media_type="text/event-stream",
-            headers={"Cache-Control": "no-cache"},
-        )
+        return _event_stream(answer.chunks(ticket), lambda: service.cancel(ticket))
     collecting = asyncio.ensure_future(answer.collect(ticket))
     leaving = asyncio.ensure_future(_client_leaves(request))
     try:
@@ -162,14 +194,22 @@ async def _client_leaves(request: Request) -> None:
         pass
 
 
-async def _stream(service: Service, ticket: Ticket, answer: AnswerFormat) -> AsyncIterator[bytes]:
+def _event_stream(chunks: AsyncIterator[Json], on_end: Callable[[], None]) -> Response:
+    return StreamingResponse(
+        _events(chunks, on_end),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-cache"},
+    )
+
+
+async def _events(chunks: AsyncIterator[Json], on_end: Callable[[], None]) -> AsyncIterator[bytes]:
     try:
-        async for chunk in answer.chunks(ticket):
+        async for chunk in chunks:
             yield b"data: " + json.dumps(chunk, ensure_ascii=False).encode() + b"\n\n"
         yield b"data: [DONE]\n\n"
     finally:
-        # reached too when the client leaves in the middle: the answer is given up within a step
-        service.cancel(ticket)
+        # reached too when the client leaves in the middle: the work is given up within a step
+        on_end()
 
 
 async def _read_body(request: Request) -> bytes:
@@ -232,6 +272,10 @@ async def _on_context_exceeded(_request: Request, error: Exception) -> Response:
         n_prompt_tokens=error.prompt_tokens,
         n_ctx=error.context_tokens,
     )
+
+
+async def _on_busy(_request: Request, error: Exception) -> Response:
+    return _error_response(409, str(error), "busy_error")
 
 
 async def _on_http_error(_request: Request, error: Exception) -> Response:

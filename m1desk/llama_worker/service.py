@@ -11,28 +11,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from m1desk.llama_worker.answers import Ticket
-from m1desk.llama_worker.errors import RequestError, TemplateError
+from m1desk.llama_worker.errors import RequestError
 from m1desk.llama_worker.generation import Event, Generation
 from m1desk.llama_worker.grammar import grammar_for
 from m1desk.llama_worker.output import OutputParser
+from m1desk.llama_worker.prepared import NO_STATES, Preparations
+from m1desk.llama_worker.prompts import Prompts
 from m1desk.llama_worker.requests import GenerationRequest, SamplingOptions, TokenizeRequest
 from m1desk.llama_worker.sampling import GrammarError, Sampler
+from m1desk.llama_worker.states_manifest import StateRefused
 from m1desk.llama_worker.template import renders_open_think
+from m1desk.wire import PreparedUse, StateRefusal
 
 if TYPE_CHECKING:
     from m1desk.llama_worker.engine import Engine
-
-
-class ContextExceeded(Exception):
-    """A prompt longer than the context; nothing is ever cut."""
-
-    def __init__(self, prompt_tokens: int, context_tokens: int) -> None:
-        super().__init__(
-            f"The prompt has {prompt_tokens} tokens, but the context holds {context_tokens}. "
-            "Load the model with a longer context, or send less."
-        )
-        self.prompt_tokens = prompt_tokens
-        self.context_tokens = context_tokens
 
 
 class Service:
@@ -41,7 +33,11 @@ class Service:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._model = engine.model
+        self._prompts = Prompts(engine)
         self.sampling_defaults = SamplingOptions()
+        self.preparations = (
+            Preparations(engine, self._prompts, engine.states) if engine.states else None
+        )
 
     @property
     def model(self) -> str:
@@ -82,11 +78,14 @@ class Service:
 
     def _prepare_chat(self, request: GenerationRequest) -> Generation:
         messages = list(request.messages or ())
-        prompt = self._render(
-            messages, request.tools, request, opening=request.add_generation_prompt
+        prompt = self._prompts.render(
+            messages,
+            request.tools,
+            request.template_arguments,
+            opening=request.add_generation_prompt,
         )
-        tokens = self._tokenize_rendered(prompt)
-        self._check_length(tokens, "messages")
+        tokens = self._prompts.tokens(prompt)
+        self._prompts.check_length(tokens, "messages")
         starts_in_think = renders_open_think(prompt)
         output = OutputParser(
             stops=request.stop,
@@ -96,15 +95,29 @@ class Service:
         )
         generation = self._generation(request, tokens, output)
         generation.snapshot_positions = self._snapshot_positions(request, prompt, tokens)
+        if request.prepared is not None:
+            self._find_saved_state(generation, request.prepared)
         return generation
+
+    def _find_saved_state(self, generation: Generation, name: str) -> None:
+        """Give a chat the saved state it asks for, or the reason why it reads all of its prompt."""
+        refusal = StateRefusal(reason="unsupported", message=NO_STATES)
+        if self.preparations is not None:
+            try:
+                generation.saved = self.preparations.find(name, generation.prompt[:-1])
+            except StateRefused as refused:
+                refusal = refused.refusal()
+            else:
+                return
+        generation.prepared = PreparedUse(name=name, used=False, **refusal)
 
     def _prepare_completion(self, request: GenerationRequest) -> Generation:
         if isinstance(request.prompt, str):
             tokens = self._model.tokenize(request.prompt)
         else:
             tokens = list(request.prompt or ())
-            self._check_ids(tokens, "prompt")
-        self._check_length(tokens, "prompt")
+            self._prompts.check_ids(tokens, "prompt")
+        self._prompts.check_length(tokens, "prompt")
         output = OutputParser(
             stops=request.stop, starts_in_think=False, parse_think=False, parse_tool_calls=False
         )
@@ -115,7 +128,7 @@ class Service:
     def _generation(
         self, request: GenerationRequest, tokens: list[int], output: OutputParser
     ) -> Generation:
-        self._check_ids((token for token, _ in request.sampling.logit_bias), "logit_bias")
+        self._prompts.check_ids((token for token, _ in request.sampling.logit_bias), "logit_bias")
         grammar = grammar_for(request)
         try:
             sampler = Sampler(self._engine.native, self._model, request.sampling, grammar)
@@ -133,46 +146,6 @@ class Service:
             reuse_prefix=request.reuse_prefix,
         )
 
-    def _render(
-        self,
-        messages: list[dict[str, object]],
-        tools: tuple[dict[str, object], ...] | None,
-        request: GenerationRequest | TokenizeRequest,
-        *,
-        opening: bool,
-    ) -> str:
-        template = self._engine.template
-        if template is None:
-            raise RequestError(self._engine.template_problem, "messages")
-        try:
-            return template.render(
-                messages,
-                tools=tools,
-                add_generation_prompt=opening,
-                extra=request.template_arguments,
-            )
-        except TemplateError as error:
-            raise RequestError(str(error), "messages") from error
-
-    def _tokenize_rendered(self, prompt: str) -> list[int]:
-        # most templates write the opening token themselves; it must not stand there twice
-        bos = self._model.special_token_text("bos")
-        return self._model.tokenize(prompt, add_special=not (bos and prompt.startswith(bos)))
-
-    def _check_length(self, tokens: list[int], param: str) -> None:
-        if not tokens:  # a chat template may make nothing of a whole conversation
-            raise RequestError("The prompt is empty.", param)
-        if len(tokens) >= self._engine.context_tokens:
-            raise ContextExceeded(len(tokens), self._engine.context_tokens)
-
-    def _check_ids(self, tokens: Iterable[int], param: str) -> None:
-        vocabulary = self._model.facts.vocabulary
-        for token in tokens:
-            if not 0 <= token < vocabulary:
-                raise RequestError(
-                    f"Token {token} is not in the vocabulary (0 to {vocabulary - 1}).", param
-                )
-
     def _snapshot_positions(
         self, request: GenerationRequest, prompt: str, tokens: list[int]
     ) -> tuple[int, ...]:
@@ -187,7 +160,9 @@ class Service:
         positions = [len(tokens) - 1]
         if history:
             try:
-                earlier = self._render(history, request.tools, request, opening=False)
+                earlier = self._prompts.render(
+                    history, request.tools, request.template_arguments, opening=False
+                )
             except RequestError:
                 # some templates refuse a conversation that ends with an answer
                 return _ascending(positions)
@@ -203,13 +178,13 @@ class Service:
     def tokenize(self, request: TokenizeRequest) -> dict[str, object]:
         """Token ids of a text or of a whole conversation as the model would get it."""
         if request.messages is not None:
-            prompt = self._render(
-                list(request.messages),
+            prompt = self._prompts.render(
+                request.messages,
                 request.tools,
-                request,
+                request.template_arguments,
                 opening=request.add_generation_prompt,
             )
-            tokens = self._tokenize_rendered(prompt)
+            tokens = self._prompts.tokens(prompt)
         else:
             tokens = self._model.tokenize(
                 request.text or "",
@@ -224,7 +199,7 @@ class Service:
 
     def detokenize(self, tokens: tuple[int, ...]) -> dict[str, object]:
         """The text of tokens; bytes that are no UTF-8 become replacement characters."""
-        self._check_ids(tokens, "tokens")
+        self._prompts.check_ids(tokens, "tokens")
         text = self._model.detokenize(tokens).decode("utf-8", errors="replace")
         return {"content": text, "prompt": text}
 
@@ -260,8 +235,12 @@ class Service:
             "bos_token": self._model.special_token_text("bos"),
             "eos_token": self._model.special_token_text("eos"),
             "build_info": f"llama-cpp-python {version('llama-cpp-python')}",
-            "extensions": ["prompt_progress", "timings", "tokenize_messages"],
+            "extensions": self._extensions(),
         }
+
+    def _extensions(self) -> list[str]:
+        kept = ["prepared"] if self.preparations is not None else []
+        return ["prompt_progress", "timings", "tokenize_messages", *kept]
 
     def metrics(self) -> bytes:
         """Prometheus' text format."""

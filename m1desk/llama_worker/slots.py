@@ -15,7 +15,11 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy.typing as npt
+
     from m1desk.llama_worker.generation import Generation
+
+    Tokens = Sequence[int] | npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ class Slot:
         self.snapshots = [one for one in self.snapshots if one.position <= position]
 
 
-def common_prefix(left: Sequence[int], right: Sequence[int]) -> int:
+def common_prefix(left: Tokens, right: Tokens) -> int:
     """How many tokens two sequences share from their start."""
     length = min(len(left), len(right))
     if not length:

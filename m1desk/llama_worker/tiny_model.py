@@ -147,15 +147,6 @@ BENCHMARK_MODEL: Final = TinyModelSpec(
 """About 350 million parameters (370 MB), for comparing engines."""
 
 
-GREETING_MODEL: Final = TinyModelSpec(
-    name="tiny-greeting", architecture="minimax-01",
-    script=("Hello!", " I am", " a tiny", " model", " with", " the", " architecture", " of",
-            " MiniMax-M1.", " My", " weights", " were", " made up", " a moment", " ago,", " so",
-            " this", " greeting", " is all", " I can", " say."),
-)  # fmt: skip
-"""What a first start runs on until there is something better: it says that it knows nothing."""
-
-
 def write_tiny_model(path: Path, spec: TinyModelSpec | None = None) -> Path:
     """Write the model of `spec` (the default spec when None) as GGUF to `path`; returns `path`.
 

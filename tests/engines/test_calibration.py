@@ -134,7 +134,7 @@ def test_a_result_is_read_back_as_it_was() -> None:
 
 
 def option(settings: LlamaSettings, calibration: EngineCalibration, name: str) -> str | None:
-    argv = make_spec(settings, calibration, ("worker",)).argv
+    argv = make_spec(settings, calibration, ("worker",), Path("states")).argv
     return argv[argv.index(name) + 1] if name in argv else None
 
 

@@ -190,3 +190,17 @@ async def test_the_minimax_architecture_is_served(engine: LlamaEngine, tiny_mini
     status = await engine.load(settings(tiny_minimax))
     assert status.is_ready, status.failure
     assert isinstance((await ask(engine, "hello", SHORT))[-1], TurnFinished)
+
+
+async def test_experts_of_a_model_without_any_are_refused_before_a_process_is_made(
+    engine: LlamaEngine, tiny_llama: Path, tiny_minimax: Path
+) -> None:
+    for model, layers, word in (
+        (tiny_llama, (0,), "has no experts"),
+        (tiny_minimax, (1, 99), "layers 1 to 99"),
+    ):
+        status = await engine.load(settings(model, cpu_expert_layers=layers))
+        assert status.failure is not None
+        assert status.failure.reason == "bad_settings"
+        assert word in status.failure.why
+        assert status.pid is None

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from m1desk.llama_worker.context import NO_KV_SPACE, Batch, Context, ContextOptions
+from m1desk.llama_worker.context import (
+    NO_KV_SPACE,
+    Batch,
+    Context,
+    ContextOptions,
+    batch_tokens,
+)
 from m1desk.llama_worker.model import LoadError, LoadOptions, Model
 from m1desk.llama_worker.native import Native
 from m1desk.llama_worker.tiny_model import TinyModelSpec, write_tiny_model
@@ -156,3 +162,12 @@ def test_a_model_that_does_not_load_says_why(
         Model(native, LoadOptions(path, extra_buffers=False), lambda _fraction: None)
     assert caught.value.reason == reason
     assert caught.value.detail
+
+
+def test_a_batch_is_as_large_as_was_asked(native: Native, tiny_llama: Path) -> None:
+    assert batch_tokens(64) == 512
+    most = batch_tokens(4096)
+    with opened(
+        native, tiny_llama, context_tokens=4096, batch_tokens=most, ubatch_tokens=4096
+    ) as context:
+        assert context.ubatch_tokens == context.batch_tokens == 4096

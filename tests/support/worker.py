@@ -15,10 +15,11 @@ import httpx
 from m1desk.wire import KEY_VARIABLE, Failed, Listening, Ready, WorkerEvent, decode_event
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 KEY = "a-key-for-tests"
+PROGRAM = (sys.executable, "-m", "m1desk.llama_worker")
 
 
 @dataclass
@@ -64,10 +65,17 @@ class Worker:
         raise AssertionError(f"no metric {name}")
 
 
-def command(model: Path, *, context: int = 1024, parallel: int = 4, **options: object) -> list[str]:
+def command(
+    model: Path,
+    *,
+    context: int = 1024,
+    parallel: int = 4,
+    program: Sequence[str] = PROGRAM,
+    **options: object,
+) -> list[str]:
     """The worker's command line; `options` are its flags with underscores."""
     flags = {"context": context, "parallel": parallel, "threads": 1, "extra_buffers": "off"}
-    line = [sys.executable, "-m", "m1desk.llama_worker", "serve", "--model", str(model)]
+    line = [*program, "serve", "--model", str(model)]
     for name, value in {**flags, **options}.items():
         line += [f"--{name.replace('_', '-')}", str(value)]
     return line

@@ -1,0 +1,269 @@
+"""Preparations and saved states in the scheduler, one step at a time on a real context."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from restored_logits import CHUNK, QUESTION, document, loaded
+
+from m1desk.llama_worker.context import Batch, Context, ContextOptions
+from m1desk.llama_worker.generation import Delta, Done, Generation
+from m1desk.llama_worker.metrics import Metrics
+from m1desk.llama_worker.native import Native
+from m1desk.llama_worker.output import OutputParser
+from m1desk.llama_worker.prepared_plan import CheckpointPlan
+from m1desk.llama_worker.prepared_saver import NotSaved, Preparation, Saved, StateSaver
+from m1desk.llama_worker.requests import SamplingOptions
+from m1desk.llama_worker.sampling import Sampler
+from m1desk.llama_worker.scheduler import Scheduler
+from m1desk.llama_worker.states import StateStore
+from m1desk.llama_worker.states_manifest import StateKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from m1desk.llama_worker.model import Model
+
+KEY = StateKey("tiny", "m", "engine", "e", "f16", flash_attention=True, long_rope=False)
+BOOK = document(5 * CHUNK)
+NEVER = CheckpointPlan(first_tokens=100_000)
+OFTEN = CheckpointPlan(first_tokens=1, growth=1.0, seconds=0.0)
+
+
+@pytest.fixture(scope="module")
+def native() -> Native:
+    return Native()
+
+
+@pytest.fixture(scope="module", params=["tiny_llama", "tiny_minimax"])
+def model(request: pytest.FixtureRequest, native: Native) -> Iterator[Model]:
+    with loaded(native, request.getfixturevalue(request.param)) as model:
+        yield model
+
+
+@dataclass
+class Desk:
+    """A scheduler whose thread is the test, over a store of saved states."""
+
+    native: Native
+    model: Model
+    store: StateStore
+    stack: ExitStack
+    saves: list[Saved | NotSaved] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        sizes = ContextOptions(context_tokens=2048, parallel=4, ubatch_tokens=CHUNK)
+        self.context = Context(self.native, self.model, sizes)
+        self.stack.callback(self.context.close)
+        self.saver = StateSaver(self.context, self.store, self.native.log)
+        self.stack.callback(self.saver.close)
+        self.failures: list[str] = []
+        self.scheduler = Scheduler(
+            self.model,
+            self.context,
+            Metrics(),
+            Batch(self.native, 512),
+            state_budget=1 << 30,
+            on_failure=self.failures.append,
+            saver=self.saver,
+        )
+
+    def submit(self, prompt: list[int], *, max_tokens: int = 4, **more: Any) -> Answer:
+        output = OutputParser(
+            stops=(), starts_in_think=False, parse_think=False, parse_tool_calls=False
+        )
+        answer = Answer()
+        sampler = Sampler(self.native, self.model, SamplingOptions(temperature=0), None)
+        generation = Generation(
+            prompt, output, answer.events.append, sampler, max_tokens=max_tokens,
+            logprobs=5, ignore_end=True, **more,
+        )  # fmt: skip
+        answer.generation = generation
+        self.scheduler.submit(generation)
+        return answer
+
+    def prepare(self, prompt: list[int], plan: CheckpointPlan = NEVER, **more: Any) -> Answer:
+        preparation = Preparation("book", plan, self.saves.append)
+        positions = (len(prompt),)
+        return self.submit(prompt, preparation=preparation, snapshot_positions=positions, **more)
+
+    def serve(self, *answers: Answer) -> None:
+        while not all(answer.is_done for answer in answers):
+            self.scheduler.run_once()
+        self.saver.wait()
+        assert not self.failures
+
+
+@dataclass
+class Answer:
+    events: list[Any] = field(default_factory=list)
+    generation: Generation | None = None
+
+    @property
+    def is_done(self) -> bool:
+        return bool(self.events) and isinstance(self.events[-1], Done)
+
+    @property
+    def done(self) -> Done:
+        assert isinstance(self.events[-1], Done)
+        return self.events[-1]
+
+    @property
+    def chances(self) -> list[Any]:
+        """Of each token and its rivals: equal only where the logits are."""
+        return [event.logprobs for event in self.events if isinstance(event, Delta)]
+
+
+@pytest.fixture
+def desk(native: Native, model: Model, tmp_path: Path) -> Iterator[Callable[[], Desk]]:
+    with ExitStack() as stack:
+        yield lambda: Desk(native, model, StateStore(tmp_path / "states", KEY), stack)
+
+
+def saved_book(desk: Desk) -> Any:
+    state = desk.store.open("book")
+    desk.store.verify(state)
+    return state
+
+
+def test_an_answer_behind_a_restored_state_is_that_of_a_whole_prefill(
+    desk: Callable[[], Desk],
+) -> None:
+    first, second, third = desk(), desk(), desk()
+    first.serve(first.prepare(BOOK))
+    (event,) = first.saves
+    assert isinstance(event, Saved)
+    assert (event.complete, event.state["tokens"]) == (True, len(BOOK))
+
+    restored = second.submit(BOOK + QUESTION, saved=saved_book(second))
+    second.serve(restored)
+    whole = third.submit(BOOK + QUESTION)
+    third.serve(whole)
+
+    assert restored.chances == whole.chances
+    assert restored.done.timings["cache_n"] == len(BOOK)
+    assert restored.done.timings["prompt_n"] == len(QUESTION)
+    assert whole.done.timings["cache_n"] == 0
+    assert restored.done.prepared is not None
+    assert restored.done.prepared["reason"] == "restored"
+    assert whole.done.prepared is None
+
+
+def test_a_restored_state_is_as_good_beside_answers_being_written(
+    desk: Callable[[], Desk],
+) -> None:
+    first, beside, alone = desk(), desk(), desk()
+    first.serve(first.prepare(BOOK))
+    others = [beside.submit(document(70, seed), max_tokens=60) for seed in (5, 6)]
+    while not all(len(other.chances) > 3 for other in others):
+        beside.scheduler.run_once()
+    busy = beside.submit(BOOK + QUESTION, saved=saved_book(beside))
+    quiet = alone.submit(BOOK + QUESTION, saved=saved_book(alone))
+    beside.serve(busy, *others)
+    alone.serve(quiet)
+    assert busy.done.timings["cache_n"] == len(BOOK)
+    assert busy.done.timings["prompt_n"] == len(QUESTION)
+    # in other cells, so in another order of summing; test_prepared_exact.py compares the bits
+    for left, right in zip(busy.chances, quiet.chances, strict=True):
+        assert left.chosen.logprob == pytest.approx(right.chosen.logprob, abs=0.01)
+
+
+def test_answers_go_on_while_a_document_is_prepared(desk: Callable[[], Desk]) -> None:
+    one = desk()
+    talk = one.submit(document(20, 9), max_tokens=200)
+    while not talk.chances:
+        one.scheduler.run_once()
+    written = len(talk.chances)
+    preparing = one.prepare(BOOK, OFTEN)
+    one.serve(preparing)
+    assert len(talk.chances) > written
+    assert not preparing.chances  # a preparation samples no token
+    assert sum(event.complete for event in one.saves if isinstance(event, Saved)) == 1
+    one.serve(talk)
+    assert len(talk.chances) == 200
+
+
+def test_a_preparation_goes_on_from_a_checkpoint(desk: Callable[[], Desk]) -> None:
+    first, second = desk(), desk()
+    cut = first.prepare(BOOK, OFTEN)
+    while not first.saves:
+        first.scheduler.run_once()
+        first.saver.wait()
+    assert not cut.is_done
+    checkpoint = saved_book(second)
+    assert not checkpoint.manifest.complete
+    rest = second.prepare(BOOK, saved=checkpoint)
+    second.serve(rest)
+    assert rest.done.timings["cache_n"] == checkpoint.count
+    assert rest.done.timings["prompt_n"] == len(BOOK) - checkpoint.count
+    assert saved_book(second).manifest.complete
+
+
+def test_questions_share_a_sequence_and_open_a_second_one_side_by_side(
+    desk: Callable[[], Desk],
+) -> None:
+    first, second = desk(), desk()
+    first.serve(first.prepare(BOOK))
+    questions = [[*BOOK, *document(12, seed)] for seed in (2, 3, 4)]
+    pair = [second.submit(one, saved=saved_book(second)) for one in questions[:2]]
+    second.serve(*pair)
+    assert [one.done.prepared["reason"] for one in pair] == ["restored", "restored"]  # type: ignore[index]
+    later = second.submit(questions[2], saved=saved_book(second))
+    second.serve(later)
+    assert later.done.prepared is not None
+    assert later.done.prepared["reason"] == "in_memory"
+    assert later.done.timings["cache_n"] == len(BOOK)
+
+
+def test_a_file_the_engine_refuses_is_said_and_the_prompt_is_read(
+    desk: Callable[[], Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = desk()
+    one.serve(one.prepare(BOOK))
+    other = desk()
+    monkeypatch.setattr(other.context, "load_file", lambda *_: False)
+    asked = other.submit(BOOK + QUESTION, saved=saved_book(other))
+    other.serve(asked)
+    assert asked.done.prepared is not None
+    assert (asked.done.prepared["used"], asked.done.prepared["reason"]) == (False, "load_failed")
+    assert asked.done.timings["cache_n"] == 0
+
+
+def test_a_disk_without_room_is_told_before_a_byte_is_written(
+    desk: Callable[[], Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = desk()
+    monkeypatch.setattr(one.store, "free_bytes", lambda: 1000)
+    one.serve(one.prepare(BOOK))
+    (event,) = one.saves
+    assert isinstance(event, NotSaved)
+    assert event.refusal["reason"] == "disk_full"
+    assert "1,000 are free" in event.refusal["message"]
+    assert one.store.entries() == []
+
+
+def test_a_cancelled_preparation_saves_nothing_more(desk: Callable[[], Desk]) -> None:
+    one = desk()
+    preparing = one.prepare(BOOK, OFTEN)
+    one.scheduler.run_once()
+    one.scheduler.cancel(preparing.generation)  # type: ignore[arg-type]
+    one.saver.wait()
+    saves = len(one.saves)
+    one.scheduler._drop_cancelled()
+    assert one.scheduler._active() == []
+    assert len(one.saves) == saves
+
+
+@pytest.mark.parametrize("seconds", [0.0, 3600.0])
+def test_intervals_grow_with_the_document(seconds: float) -> None:
+    plan = CheckpointPlan(first_tokens=1000, growth=1.25, seconds=seconds)
+    preparation = Preparation("book", plan, print)
+    assert not preparation.is_due(999)
+    assert preparation.is_due(1000) is (seconds == 0)
+    assert [plan.next_position(one) for one in (0, 1000, 4000, 40_000)] == [
+        1000, 2000, 5000, 50_000,
+    ]  # fmt: skip
