@@ -10,9 +10,9 @@ The worker's memory is the peak of what it holds (VmHWM) when the whole context 
 every sequence used, less that of a worker with a model of two megabytes. Both predictions count
 what the engine takes beside its buffers, too: its graphs, its vocabulary, a processor's work space.
 
-Memory that is reserved but never touched is not held: of a compute buffer the engine's allocator
-leaves gaps, eight bytes for each token of a batch and element of the state, which show with batches
-of 2048 on models as small as these. On a GPU they are taken all the same.
+Memory that is reserved but never touched is not held. Of the compute buffer that is the place for a
+batch of embeddings, which text leaves empty, and both predictions leave it out. The worker runs
+without its limit on the time of a batch: a slow machine would never fill one of 2048 tokens.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ from m1desk.fit.formulas import (
     graph_bytes,
     kv_cache_bytes,
     state_bytes,
+    unused_input_bytes,
     vocabulary_bytes,
     work_bytes,
 )
@@ -58,6 +59,7 @@ from m1desk.models import read_gguf_header
 MIB = 1 << 20
 GIB = 1 << 30
 COMMAND = [sys.executable, "-m", "m1desk.llama_worker"]
+MEASURED = [sys.executable, "-m", "bench.full_batches"]
 ARCHITECTURES = ("llama", "qwen3", "minimax-01")
 # facts measured on a full-size, weightless MiniMax-M1 with llama-cpp-python 0.3.36
 WEIGHTS_GIB = {"BF16": 849.6, "Q8_0": 451.4, "Q6_K": 348.5, "Q5_K_M": 301.8, "Q4_K_M": 257.9,
@@ -115,9 +117,9 @@ def measure(folder: Path, chosen: list[Case]) -> Iterator[Outcome]:
         variant = variant_from_header(read_gguf_header(path))
         with running_worker(
             path, context=case.context, kv_type=case.kv_type, ubatch=case.ubatch,
-            parallel=case.parallel, threads=1, threads_batch=1, state_bytes=1,
+            parallel=case.parallel, threads=1, threads_batch=1, state_bytes=1, program=MEASURED,
         ) as worker:  # fmt: skip
-            worker.client.timeout = 600
+            worker.client.timeout = 3600  # a busy machine is slow
             fill(worker, case)
             peak = peak_bytes(worker.process.pid)
         yield Outcome(case, peak - base, formula(variant, case), exact(variant, case))
@@ -160,11 +162,12 @@ def exact(variant: Variant, case: Case) -> int:
 
 
 def beside(variant: Variant, case: Case) -> int:
-    """What the engine takes on a processor beside its buffers."""
+    """What the engine takes on a processor beside its buffers, less what of them is not touched."""
     shape = variant.shape
-    return (
+    taken = (
         graph_bytes(shape, case.ubatch) + work_bytes(shape, case.ubatch) + vocabulary_bytes(shape)
     )
+    return taken - unused_input_bytes(shape, case.context, case.ubatch)
 
 
 def peak_bytes(pid: int) -> int:

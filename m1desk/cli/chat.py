@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import typer
 
-from m1desk.cli.session import engine_session, say
+from m1desk.cli.session import Session, engine_session, say
 from m1desk.engines import EngineClient, LlamaSettings
 from m1desk.engines.turn import (
     ChatMessage,
@@ -79,13 +79,13 @@ def _as_text(given: str, what: str) -> str:
 
 
 async def _chat(options: ChatOptions) -> None:
-    async with engine_session(options.settings) as session:
+    async with engine_session(options.settings, keeps_speeds=True) as session:
         client = session.engine.client()
         try:
             if options.prompt is not None:
-                await _ask_once(client, options)
+                await _ask_once(session, client, options)
             else:
-                await _converse(client, options)
+                await _converse(session, client, options)
         finally:
             await client.aclose()
 
@@ -94,12 +94,13 @@ def _opening(options: ChatOptions) -> tuple[ChatMessage, ...]:
     return (ChatMessage("system", options.system),) if options.system else ()
 
 
-async def _ask_once(client: EngineClient, options: ChatOptions) -> None:
+async def _ask_once(session: Session, client: EngineClient, options: ChatOptions) -> None:
     messages = (*_opening(options), ChatMessage("user", options.prompt or ""))
     request = ChatRequest(messages, options.sampling)
     answer = await stream_answer(client, request, quiet=options.as_json)
     if options.as_json:
         typer.echo(json.dumps(_answer_json(client.model, answer)))
+    await session.keep_speed(answer.finished)
 
 
 def _answer_json(model: str, answer: Answer) -> dict[str, object]:
@@ -118,7 +119,7 @@ def _answer_json(model: str, answer: Answer) -> dict[str, object]:
     }
 
 
-async def _converse(client: EngineClient, options: ChatOptions) -> None:
+async def _converse(session: Session, client: EngineClient, options: ChatOptions) -> None:
     say(f"{client.model} is ready. An empty line or Ctrl+D ends, Ctrl+C stops an answer.")
     messages = _opening(options)
     while question := await asyncio.to_thread(_read_line):
@@ -137,6 +138,7 @@ async def _converse(client: EngineClient, options: ChatOptions) -> None:
             messages = messages[:-1]
         else:
             messages = (*messages, ChatMessage("assistant", answer.text))
+            await session.keep_speed(answer.finished)
 
 
 def _read_line() -> str:

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Final
 
 import typer
 
 from m1desk.cli.session import say
-from m1desk.engines import remembered_calibration
+from m1desk.engines import efficiencies_measured_here
 from m1desk.engines.fingerprint import machine_fingerprint
 from m1desk.engines.spec import child_environment, module_command
 from m1desk.errors import BadInput
 from m1desk.fit import (
-    CostAssumptions,
     Efficiencies,
     FitPlan,
     PlanMachine,
     Range,
+    SpeedRecord,
     Variant,
     Wished,
     assumption_lines,
-    efficiencies_here,
+    assumptions_for,
     exact_needs,
     fitted_efficiencies,
     is_known,
@@ -66,6 +68,7 @@ class FitOptions:
         machine: a preset, a file, or "this".
         exact: ask the engine instead of the formulas.
         cost: print what tokens cost on this machine, rented, and from an API.
+        history: instead, what was predicted for real answers here beside what they gave.
     """
 
     model: str
@@ -75,28 +78,34 @@ class FitOptions:
     exact: bool
     cost: bool
     as_json: bool
+    history: bool = False
 
 
 def fit(options: FitOptions) -> None:
     """Print the plan of each variant; raises M1DeskError."""
-    machine, efficiencies = _machine(options.machine)
+    if options.history:
+        _print_history(as_json=options.as_json)
+        return
+    if not options.model:
+        raise BadInput("No model is named.", "", "Give a GGUF file, or a model's name.")
+    here = _machine(options.machine)
     everything = _variants(options.model, options.variants)
     exact = tuple(_asked(everything, options.wished)) if options.exact else ()
     plans = tuple(
         plan(
-            machine,
+            here.machine,
             one,
             options.wished,
-            efficiencies=efficiencies,
+            efficiencies=here.efficiencies,
             others=everything,
             exact=exact[number].needs if exact else None,
         )
         for number, one in enumerate(everything)
     )
     if options.as_json:
-        typer.echo(json.dumps(_report(options, machine, plans), indent=2))
+        typer.echo(json.dumps(_report(options, here, plans), indent=2))
         return
-    for line in _lines(machine, options.wished, plans):
+    for line in _lines(here, options.wished, plans):
         typer.echo(line)
     for one, found in zip(plans, exact, strict=False):
         buffers = ", ".join(f"{name} {size_text(size)}" for name, size in found.compute.items())
@@ -106,23 +115,26 @@ def fit(options: FitOptions) -> None:
             typer.echo(line)
 
 
-def _machine(name: str) -> tuple[PlanMachine, Efficiencies]:
+@dataclass(frozen=True, slots=True)
+class _Here:
+    """The machine that is planned for, what is reached on it, and this one's real runs."""
+
+    machine: PlanMachine
+    efficiencies: Efficiencies
+    records: tuple[SpeedRecord, ...] = ()
+
+
+def _machine(name: str) -> _Here:
     """The machine, and what is reached on it: of this one, what was measured."""
     if name != _THIS:
-        return load_machine(name), fitted_efficiencies()
+        return _Here(load_machine(name), fitted_efficiencies())
     folders = Folders.resolve()
     with Database(folders.database) as database:
         measurements = Measurements(database)
         machine = machine_from_probe(probe_machine((folders.models,), measurements=measurements))
-        calibration = remembered_calibration(measurements)
-        measured = None
-        if calibration and calibration.decode_tokens_per_second:
-            measured = (
-                calibration.decode_tokens_per_second,
-                calibration.prefill_tokens_per_second or 0.0,
-            )
+        efficiencies = efficiencies_measured_here(measurements, machine)
         records = read_records(measurements, machine_fingerprint())
-    return machine, efficiencies_here(fitted_efficiencies(), machine, records, measured)
+    return _Here(machine, efficiencies, records)
 
 
 def _variants(model: str, chosen: Sequence[str]) -> tuple[Variant, ...]:
@@ -174,12 +186,10 @@ def _asked(variants: Sequence[Variant], wished: Wished) -> Iterator[ExactNeeds]:
         yield exact_needs(variant, wished, command, environment)
 
 
-def _report(
-    options: FitOptions, machine: PlanMachine, plans: Sequence[FitPlan]
-) -> dict[str, object]:
+def _report(options: FitOptions, here: _Here, plans: Sequence[FitPlan]) -> dict[str, object]:
     report: dict[str, object] = {
         "model": plans[0].variant.model if plans else options.model,
-        "machine": {"id": machine.id, "name": machine.name},
+        "machine": {"id": here.machine.id, "name": here.machine.name},
         "context_tokens": options.wished.context_tokens,
         "kv_type": options.wished.kv_type,
         "parallel": options.wished.parallel,
@@ -192,12 +202,12 @@ def _report(
     return report
 
 
-def _lines(machine: PlanMachine, wished: Wished, plans: Sequence[FitPlan]) -> Iterator[str]:
+def _lines(here: _Here, wished: Wished, plans: Sequence[FitPlan]) -> Iterator[str]:
     if not plans:
         raise BadInput("There is no such variant.", "", "Leave --variant out to see all.")
     yield (
-        f"{plans[0].variant.model} on {machine.name}, {wished.context_tokens:,} tokens of context, "
-        f"{wished.kv_type} KV cache (estimates)"
+        f"{plans[0].variant.model} on {here.machine.name}, {wished.context_tokens:,} tokens of "
+        f"context, {wished.kv_type} KV cache (estimates)"
     )
     yield ""
     yield (
@@ -220,7 +230,48 @@ def _lines(machine: PlanMachine, wished: Wished, plans: Sequence[FitPlan]) -> It
             f"{_seconds(one.first_token_seconds)}; with {wished.output_tokens:,} out: "
             f"{_seconds(one.total_seconds)}."
         )
+        yield from _measured(here.records, one.variant)
         yield from (f"  {change.text}" for change in one.changes[1:])
+
+
+def _measured(records: Sequence[SpeedRecord], variant: Variant) -> Iterator[str]:
+    """What real answers of this variant gave here; nothing where there were none."""
+    own = [one for one in records if (one.model, one.variant) == (variant.model, variant.name)]
+    decodes = [one.actual_decode for one in own if one.actual_decode]
+    prefills = [one.actual_prefill for one in own if one.actual_prefill]
+    speeds = [
+        f"{word} {median(found):.1f} tok/s ({len(found)} answer{'s' if len(found) > 1 else ''})"
+        for word, found in (("prefill", prefills), ("decode", decodes))
+        if found
+    ]
+    if speeds:
+        yield f"  Here, measured: {', '.join(speeds)}."
+
+
+def _print_history(*, as_json: bool) -> None:
+    """Every answer on this machine that was kept: predicted beside actual, the newest last."""
+    with Database(Folders.resolve().database) as database:
+        records = read_records(Measurements(database), machine_fingerprint())
+    if as_json:
+        typer.echo(json.dumps([asdict(one) for one in records], indent=2))
+        return
+    if not records:
+        typer.echo("No answer on this machine was long enough to be kept yet.")
+        return
+    typer.echo(
+        f"{'when':16}  {'model':32} {'depth':>9}  {'prefill tok/s':>21}  {'decode tok/s':>21}"
+    )
+    for one in records:
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.time))
+        typer.echo(
+            f"{when:16}  {f'{one.model} {one.variant}':32.32} {one.depth_tokens:>9,}  "
+            f"{_beside(one.predicted_prefill, one.actual_prefill, one.prefill_error):>21}  "
+            f"{_beside(one.predicted_decode, one.actual_decode, one.decode_error):>21}"
+        )
+
+
+def _beside(predicted: float, actual: float, error: float) -> str:
+    return f"{predicted:.1f} / {actual:.1f} {error:+.0%}" if actual else "-"
 
 
 def _range(speed: Range) -> str:
@@ -236,22 +287,8 @@ def _seconds(time: Range) -> str:
     return f"{time.low:.0f}-{time.high:.0f} s"
 
 
-def _assumptions(one: FitPlan) -> CostAssumptions:
-    start = CostAssumptions(
-        prefill_tokens_per_second=max(one.prefill.middle, 1e-3),
-        decode_tokens_per_second=max(one.decode.middle, 1e-3),
-    )
-    machine = one.machine
-    return replace(
-        start,
-        hardware_usd=machine.price_usd or start.hardware_usd,
-        busy_watts=machine.busy_watts or start.busy_watts,
-        idle_watts=start.idle_watts if machine.idle_watts is None else machine.idle_watts,
-    )
-
-
 def _cost_json(one: FitPlan) -> dict[str, object]:
-    given = _assumptions(one)
+    given = assumptions_for(one)
     cost = plan_cost(given)
     fields = cost.__slots__
     return {
@@ -268,7 +305,7 @@ def _cost_lines(plans: Sequence[FitPlan]) -> Iterator[str]:
     for one in plans:
         if one.verdict == "does_not_fit":
             continue
-        shown = _assumptions(one)
+        shown = assumptions_for(one)
         cost = plan_cost(shown)
         months = cost.break_even_months_api
         paid = f"pays off against the API after {months:.0f} months" if months else "never pays off"

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from m1desk.engines import (
@@ -15,14 +16,19 @@ from m1desk.engines import (
     LlamaEngine,
     LlamaSettings,
     calibrate,
+    measured_speeds,
+    note_answer,
     remembered_calibration,
     sweep_leftovers,
 )
-from m1desk.errors import EngineFailed
+from m1desk.errors import EngineFailed, M1DeskError
+from m1desk.hardware import probe_machine
 from m1desk.store import Database, Folders, Measurements
 
 if TYPE_CHECKING:
     from m1desk.engines import CalibrationProgress
+    from m1desk.engines.turn import TurnFinished
+    from m1desk.hardware import Machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +37,22 @@ class Session:
 
     engine: LlamaEngine
     failed: asyncio.Event
+    folders: Folders
+    measurements: Measurements
+    probing: asyncio.Task[Machine] | None = None
+
+    async def keep_speed(self, finished: TurnFinished) -> None:
+        """Keep how fast an answer was beside what was predicted, for later predictions."""
+        settings = self.engine.settings
+        if self.probing is None or settings is None or not any(measured_speeds(finished)):
+            return
+        machine = await self.probing
+        try:
+            await asyncio.to_thread(
+                note_answer, self.measurements, lambda: machine, settings, finished
+            )
+        except M1DeskError as error:  # the answer is there all the same
+            say(f"How fast it was is not kept. {error}")
 
 
 def say(text: str, *, end: str = "\n") -> None:
@@ -40,8 +62,12 @@ def say(text: str, *, end: str = "\n") -> None:
 
 
 @asynccontextmanager
-async def engine_session(settings: LlamaSettings) -> AsyncIterator[Session]:
+async def engine_session(
+    settings: LlamaSettings, *, keeps_speeds: bool = False
+) -> AsyncIterator[Session]:
     """Load a model for the body of the `async with`.
+
+    `keeps_speeds` has the machine looked at meanwhile, before the model takes its memory.
 
     Raises:
         EngineFailed: the model did not load.
@@ -57,13 +83,19 @@ async def engine_session(settings: LlamaSettings) -> AsyncIterator[Session]:
         if remembered_calibration(measurements) is None:
             say("First start on this machine: testing the engine and measuring (about 10 s) ...")
             await calibrate(folders, measurements, say_calibration)
+        probing = None
+        if keeps_speeds:
+            probe = partial(probe_machine, (folders.models,), measurements=measurements)
+            probing = asyncio.create_task(asyncio.to_thread(probe))
         engine = LlamaEngine(folders, measurements, progress)
         try:
             await engine.load(settings)
             _raise_if_failed(engine.status)
-            yield Session(engine, failed)
+            yield Session(engine, failed, folders, measurements, probing)
         finally:
             await engine.unload()
+            if probing is not None:
+                await asyncio.wait({probing})
     finally:
         database.close()
 

@@ -17,11 +17,23 @@ if TYPE_CHECKING:
         remembered_calibration,
     )
     from m1desk.engines.client import EngineClient
+    from m1desk.engines.forecast import Forecast, forecast_of
     from m1desk.engines.llama import LlamaEngine
     from m1desk.engines.metrics import EngineMetrics
     from m1desk.engines.monitor import EngineMonitor, EngineRates
+    from m1desk.engines.planned import settings_of, wished_of
+    from m1desk.engines.prepared import (
+        CheckpointPlan,
+        PreparedDocument,
+        PrepareEvent,
+        PrepareFinished,
+        StateNotSaved,
+        StateRefusal,
+        StateSaved,
+    )
     from m1desk.engines.progress import Patience
     from m1desk.engines.runs import EndedProcess, sweep_leftovers
+    from m1desk.engines.speeds import efficiencies_measured_here, measured_speeds, note_answer
     from m1desk.engines.status import (
         Endpoint,
         EngineFailure,
@@ -32,6 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CalibrationProgress",
+    "CheckpointPlan",
     "EndedProcess",
     "Endpoint",
     "EngineCalibration",
@@ -42,12 +55,25 @@ __all__ = [
     "EngineRates",
     "EngineState",
     "EngineStatus",
+    "Forecast",
     "LlamaEngine",
     "LlamaSettings",
     "Patience",
+    "PrepareEvent",
+    "PrepareFinished",
+    "PreparedDocument",
+    "StateNotSaved",
+    "StateRefusal",
+    "StateSaved",
     "calibrate",
+    "efficiencies_measured_here",
+    "forecast_of",
+    "measured_speeds",
+    "note_answer",
     "remembered_calibration",
+    "settings_of",
     "sweep_leftovers",
+    "wished_of",
 ]
 
 _HOMES: Final = {
@@ -58,11 +84,23 @@ _HOMES: Final = {
         "remembered_calibration",
     ),
     "client": ("EngineClient",),
+    "forecast": ("Forecast", "forecast_of"),
     "llama": ("LlamaEngine",),
     "metrics": ("EngineMetrics",),
+    "planned": ("settings_of", "wished_of"),
     "monitor": ("EngineMonitor", "EngineRates"),
+    "prepared": (
+        "CheckpointPlan",
+        "PrepareEvent",
+        "PrepareFinished",
+        "PreparedDocument",
+        "StateNotSaved",
+        "StateRefusal",
+        "StateSaved",
+    ),
     "progress": ("Patience",),
     "runs": ("EndedProcess", "sweep_leftovers"),
+    "speeds": ("efficiencies_measured_here", "measured_speeds", "note_answer"),
     "status": ("Endpoint", "EngineFailure", "EngineState", "EngineStatus", "LlamaSettings"),
 }
 

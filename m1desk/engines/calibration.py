@@ -12,6 +12,7 @@ from m1desk.engines.fingerprint import engine_build, machine_fingerprint
 from m1desk.engines.log import EngineLog
 from m1desk.engines.process import GuardedProcess, ProcessEnd
 from m1desk.engines.spec import child_environment, module_command
+from m1desk.models.demo import GREETING, GREETING_ANSWER, demo_model
 
 if TYPE_CHECKING:
     from m1desk.store import Folders
@@ -172,6 +173,8 @@ class _Child:
         exited = self.end.exited
         if exited is None:
             return "it could not be started or was ended"
+        if any(fields.get("ok") is False for fields in self.lines):
+            return "its results are wrong"
         return f"signal {exited.signal}" if exited.signal else f"exit status {exited.code}"
 
 
@@ -202,12 +205,13 @@ class _Trial:
 
     async def _self_test(self) -> EngineCalibration:
         self._tell("self_test")
-        fast = await self._child("selftest", "--extra-buffers", "on")
+        probe = _probe()
+        fast = await self._child("selftest", *probe, "--extra-buffers", "on")
         if fast.succeeded:
             return EngineCalibration(extra_buffers=True, self_test="passed")
         self._tell("self_test_safe")
-        safe = await self._child("selftest", "--extra-buffers", "off")
-        why = f"The engine's self-test died with extra buffers on ({fast.fate})"
+        safe = await self._child("selftest", *probe, "--extra-buffers", "off")
+        why = f"The engine's self-test failed with extra buffers on ({fast.fate})"
         if safe.succeeded:
             note = f"{why}; they stay off on this machine."
             return EngineCalibration(self_test="safe_only", note=note)
@@ -265,6 +269,14 @@ class _Trial:
 
     def _tell(self, stage: Literal["self_test", "self_test_safe", "measuring", "done"]) -> None:
         self._on_progress(CalibrationProgress(stage, self._measured, self._best))
+
+
+def _probe() -> tuple[str, ...]:
+    """A model with known answers for the self-test; without its file a random one is made."""
+    model = demo_model()
+    if not model.is_file():
+        return ()
+    return ("--model", str(model), "--question", GREETING, "--expect", GREETING_ANSWER)
 
 
 def _chosen(child: _Child) -> dict[str, Any] | None:

@@ -89,7 +89,9 @@ class LlamaSettings:
         context_tokens: context length asked for (tokens), shared by all parallel requests; always
             a number, because the library would take the model's maximum for 0 (ten million for M1).
         parallel: requests served at once.
-        gpu_layers: layers placed on the GPU; -1 all of them.
+        gpu_layers: layers placed on the GPU; -1 all of them. The output counts as one more layer
+            and goes there first, so n means the last n - 1 layers and the output.
+        cpu_expert_layers: layers whose experts stay in main memory though the rest lies on the GPU.
         kv_type: type of the KV cache: "f16", "q8_0" or "q4_0".
         ubatch_tokens: tokens computed at once in prefill.
     """
@@ -104,3 +106,4 @@ class LlamaSettings:
     flash_attention: bool | None = None
     extra_buffers: bool | None = None
     port: int = 0
+    cpu_expert_layers: tuple[int, ...] = ()

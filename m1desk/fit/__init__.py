@@ -7,12 +7,13 @@ from m1desk.fit.cost import (
     CostAssumptions,
     CostPlan,
     assumption_lines,
+    assumptions_for,
     plan_cost,
 )
 from m1desk.fit.exact import ExactNeeds, exact_needs
 from m1desk.fit.known import is_known, known_models, known_variants
 from m1desk.fit.machine_files import load_machine, machine_from_json, preset_names
-from m1desk.fit.machines import HardwareClass, PlanDevice, PlanMachine
+from m1desk.fit.machines import HardwareClass, PlanDevice, PlanMachine, driver_reserve
 from m1desk.fit.memory import (
     FreeMemory,
     MemoryEstimate,
@@ -21,7 +22,15 @@ from m1desk.fit.memory import (
     estimate_memory,
     judge,
 )
-from m1desk.fit.placement import FitVerdict, Needs, Place, Placement, Wished, needs_of
+from m1desk.fit.placement import (
+    FitVerdict,
+    Needs,
+    Place,
+    Placement,
+    Wished,
+    expert_layers,
+    needs_of,
+)
 from m1desk.fit.plan import Change, FitPlan, plan, verdict_of
 from m1desk.fit.quantizations import quantizations
 from m1desk.fit.records import (
@@ -77,9 +86,12 @@ __all__ = [
     "VllmWish",
     "Wished",
     "assumption_lines",
+    "assumptions_for",
+    "driver_reserve",
     "efficiencies_here",
     "estimate_memory",
     "exact_needs",
+    "expert_layers",
     "fitted_efficiencies",
     "is_known",
     "judge",

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Final
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from m1desk.fit.plan import FitPlan
 
 _HOURS_A_YEAR: Final = 8766.0
 _MONTHS_A_YEAR: Final = 12
 _SECONDS_AN_HOUR: Final = 3600.0
 _MILLION: Final = 1e6
+_LEAST_SPEED: Final = 1e-3
+"""Tokens a second; the sums divide by speeds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,3 +164,19 @@ def _value_text(value: float) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:,.10g}"
+
+
+def assumptions_for(plan: FitPlan) -> CostAssumptions:
+    """The usual assumptions, with the speeds of the plan and what its machine says of itself."""
+    start = CostAssumptions(
+        prefill_tokens_per_second=max(plan.prefill.middle, _LEAST_SPEED),
+        decode_tokens_per_second=max(plan.decode.middle, _LEAST_SPEED),
+        parallel=float(plan.wished.parallel),
+    )
+    machine = plan.machine
+    return replace(
+        start,
+        hardware_usd=machine.price_usd or start.hardware_usd,
+        busy_watts=machine.busy_watts or start.busy_watts,
+        idle_watts=start.idle_watts if machine.idle_watts is None else machine.idle_watts,
+    )

@@ -3,18 +3,9 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-import m1desk
-
-_PACKAGE: Final = Path(m1desk.__file__).resolve().parent
-
-
-def resource_folder() -> Path:
-    """The folder `resources`: inside an installed package, or beside it in a checkout."""
-    installed = _PACKAGE / "resources"
-    return installed if installed.is_dir() else _PACKAGE.parent / "resources"
+from m1desk.store import resource_folder
 
 
 def read_resource(name: str) -> dict[str, Any]:

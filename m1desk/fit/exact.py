@@ -78,7 +78,8 @@ def _arguments(wished: Wished, outputs: int) -> list[str]:
     values: dict[str, object] = {
         "context": wished.context_tokens,
         "parallel": wished.parallel,
-        "gpu-layers": -1 if wished.gpu_layers is None else wished.gpu_layers,
+        # the engine counts the output as one more layer, and places it first
+        "gpu-layers": -1 if wished.gpu_layers is None else wished.gpu_layers + 1,
         "kv-type": wished.kv_type,
         "ubatch": wished.ubatch_tokens,
         "flash-attention": "on" if wished.flash_attention else "off",

@@ -108,6 +108,16 @@ def work_bytes(shape: ModelShape, ubatch_tokens: int) -> int:
     return ubatch_tokens * widest * 34 // 32
 
 
+def unused_input_bytes(shape: ModelShape, context_tokens: int, ubatch_tokens: int) -> int:
+    """Bytes of the compute buffer that text never touches.
+
+    llama.cpp keeps room for a batch given as embeddings (of images) beside the one given as tokens
+    (`llm_graph_context::build_inp_embd`): 4 bytes for each token and element of the state. A GPU's
+    memory is taken all the same; of main memory an operating system gives only what is touched.
+    """
+    return 4 * shape.width * min(ubatch_tokens, padded(context_tokens))
+
+
 def is_quantized(kv_type: str) -> bool:
     """Whether a cache of this type holds blocks with a common scale; raises BadInput."""
     return sizes_of(kv_type).block_elements > 1

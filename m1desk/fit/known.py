@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from m1desk.errors import BadInput
-from m1desk.fit.data import read_resource, resource_folder
+from m1desk.fit.data import read_resource
 from m1desk.fit.quantizations import quantizations
 from m1desk.fit.variant import Variant, variant_from_config
+from m1desk.store import resource_folder
 
 
 def known_models() -> tuple[str, ...]:

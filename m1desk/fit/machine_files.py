@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from m1desk.errors import BadInput
-from m1desk.fit.data import read_resource, resource_folder
+from m1desk.fit.data import read_resource
 from m1desk.fit.machines import PlanMachine
+from m1desk.store import resource_folder
 
 
 def preset_names() -> tuple[str, ...]:

@@ -19,6 +19,16 @@ _KEPT_OF_GPU: Final = 0.02
 _UNKNOWN_DISK: Final = 2 * _GIGA
 
 
+def system_reserve(ram_bytes: int) -> int:
+    """Bytes of main memory to leave to the system: a twentieth, from 1 to 8 GiB."""
+    return min(max(round(ram_bytes * _RESERVED_SHARE), _LEAST_RESERVE), _MOST_RESERVE)
+
+
+def driver_reserve(gpu_bytes: int) -> int:
+    """Bytes of a GPU's memory to leave to its driver: a fiftieth."""
+    return round(gpu_bytes * _KEPT_OF_GPU)
+
+
 @dataclass(frozen=True, slots=True)
 class PlanDevice:
     """One accelerator.
@@ -46,8 +56,8 @@ class PlanDevice:
 
     @property
     def kept_bytes(self) -> int:
-        """Left to the driver: a fiftieth."""
-        return round(self.total_bytes * _KEPT_OF_GPU)
+        """Left to the driver."""
+        return driver_reserve(self.total_bytes)
 
     @property
     def usable_bytes(self) -> int:
@@ -89,9 +99,8 @@ class PlanMachine:
 
     @property
     def reserve_bytes(self) -> int:
-        """Main memory left to the system: a twentieth, from 1 to 8 GiB."""
-        share = round(self.ram_total_bytes * _RESERVED_SHARE)
-        return min(max(share, _LEAST_RESERVE), _MOST_RESERVE)
+        """Main memory left to the system."""
+        return system_reserve(self.ram_total_bytes)
 
     @property
     def ram_usable_bytes(self) -> int:

@@ -1,6 +1,6 @@
-"""How much memory loading a model will take, out of its header, set against what is free now.
+"""What loading a model with given settings takes, as the planner counts it, against what is free.
 
-The engine's own allocation differs by some per cent; everything here is shown as an estimate.
+`plan` looks for the best place of each part; here each part lies where the settings put it.
 """
 
 from __future__ import annotations
@@ -8,8 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
-from m1desk.fit.formulas import compute_bytes, kv_cache_bytes, state_bytes
-from m1desk.fit.variant import ModelShape
+from m1desk.fit.machines import system_reserve
+from m1desk.fit.placement import (
+    GPU_OVERHEAD_BYTES,
+    WORKER_OVERHEAD_BYTES,
+    Needs,
+    Wished,
+    needs_of,
+)
+from m1desk.fit.variant import Variant, variant_from_header
 
 if TYPE_CHECKING:
     from m1desk.models import GgufHeader
@@ -47,10 +54,14 @@ class RunSettings(Protocol):
     def flash_attention(self) -> bool | None:
         """None lets calibration decide."""
 
+    @property
+    def cpu_expert_layers(self) -> tuple[int, ...]:
+        """Layers whose experts stay in main memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class FreeMemory:
-    """What can be used now (bytes); `gpu_bytes` is None where no GPU serves the engine.
+    """What a model may take now (bytes); `gpu_bytes` is None where no GPU serves the engine.
 
     With `unified` the GPU computes in the machine's RAM, and both figures mean the same memory.
     """
@@ -59,54 +70,46 @@ class FreeMemory:
     gpu_bytes: int | None = None
     unified: bool = False
 
+    @classmethod
+    def beside(cls, used_ram: int, ram: int, gpu: int | None, *, unified: bool) -> FreeMemory:
+        """What is left beside others' memory and the system's reserve (bytes)."""
+        return cls(max(0, ram - used_ram - system_reserve(ram)), gpu, unified=unified)
+
 
 @dataclass(frozen=True, slots=True)
 class MemoryEstimate:
-    """Bytes by purpose, and the share of weights, cache and state that lies on the GPU."""
+    """Bytes by purpose, and by place with what the engine takes beside the model.
 
-    weights_bytes: int
-    kv_bytes: int
-    state_bytes: int
-    compute_bytes: int
-    gpu_share: float = 0.0
+    Attributes:
+        gpu_bytes: what the GPUs must hold, the driver's part included; 0 without one.
+        ram_bytes: what the machine's RAM must hold, the engine's process included.
+    """
 
-    @property
-    def total_bytes(self) -> int:
-        """All of it."""
-        return self.weights_bytes + self.kv_bytes + self.state_bytes + self.compute_bytes
-
-    @property
-    def gpu_bytes(self) -> int:
-        """What the GPU must hold."""
-        if not self.gpu_share:
-            return 0
-        shared = self.total_bytes - self.compute_bytes
-        return round(shared * self.gpu_share) + self.compute_bytes
-
-    @property
-    def ram_bytes(self) -> int:
-        """What the machine's RAM must hold."""
-        return self.total_bytes - self.gpu_bytes
+    needs: Needs
+    gpu_bytes: int
+    ram_bytes: int
 
 
 def estimate_memory(header: GgufHeader, settings: RunSettings) -> MemoryEstimate:
-    """Estimate what loading `header`'s model with `settings` takes; see `formulas`."""
-    shape = ModelShape.from_header(header)
-    layers = header.block_count + 1  # the output layer counts as one for the engine
-    placed = layers if settings.gpu_layers < 0 else min(settings.gpu_layers, layers)
+    """What loading `header`'s model with `settings` takes: the planner's own figures.
+
+    Several GPUs are counted as one. Raises BadInput for an unknown type of KV cache.
+    """
+    variant = variant_from_header(header)
+    needs = needs_of(variant, _wished(settings))
+    layers = max(variant.shape.layers, 1)
+    asked = layers + 1 if settings.gpu_layers < 0 else min(settings.gpu_layers, layers + 1)
+    if not asked:
+        return MemoryEstimate(needs, 0, needs.total + WORKER_OVERHEAD_BYTES)
+    first = layers + 1 - asked  # the output is the last of layers + 1, and goes there first
+    share = (layers - first) / layers
+    weights = _gpu_weights(variant, first, settings.cpu_expert_layers)
+    cache = round((needs.kv_cache + needs.state) * share)
+    in_ram = needs.weights - weights + needs.kv_cache + needs.state - cache
     return MemoryEstimate(
-        weights_bytes=header.weights_bytes,
-        kv_bytes=kv_cache_bytes(shape, settings.context_tokens, settings.kv_type),
-        state_bytes=state_bytes(shape, settings.parallel),
-        compute_bytes=compute_bytes(
-            shape,
-            settings.context_tokens,
-            settings.ubatch_tokens,
-            flash_attention=settings.flash_attention is not False,
-            kv_type=settings.kv_type,
-            outputs=settings.parallel,
-        ),
-        gpu_share=placed / layers,
+        needs,
+        gpu_bytes=weights + cache + needs.compute + GPU_OVERHEAD_BYTES,
+        ram_bytes=in_ram + (needs.compute if first else 0) + WORKER_OVERHEAD_BYTES,
     )
 
 
@@ -116,9 +119,31 @@ def judge(estimate: MemoryEstimate, free: FreeMemory | None) -> Verdict:
         return "unknown"
     pairs = [(estimate.ram_bytes, free.ram_bytes)]
     if free.unified:
-        pairs = [(estimate.total_bytes, max(free.ram_bytes, free.gpu_bytes or 0))]
+        both = estimate.ram_bytes + estimate.gpu_bytes
+        pairs = [(both, max(free.ram_bytes, free.gpu_bytes or 0))]
     elif free.gpu_bytes is not None:
         pairs.append((estimate.gpu_bytes, free.gpu_bytes))
     shares = [needed / available if available else 2.0 for needed, available in pairs if needed]
     worst = max(shares, default=0.0)
     return "fits" if worst <= _TIGHT else "tight" if worst <= 1.0 else "too_big"
+
+
+def _wished(settings: RunSettings) -> Wished:
+    return Wished(
+        settings.context_tokens,
+        parallel=settings.parallel,
+        kv_type=settings.kv_type,
+        ubatch_tokens=settings.ubatch_tokens,
+        flash_attention=settings.flash_attention is not False,
+    )
+
+
+def _gpu_weights(variant: Variant, first: int, cpu_expert_layers: tuple[int, ...]) -> int:
+    """Bytes of the weights from layer `first` on and of the output, without experts left in RAM."""
+    layers = max(variant.shape.layers, 1)
+    tables = variant.embedding_bytes + variant.output_bytes
+    dense = (variant.weights_bytes - variant.expert_bytes - tables) / layers
+    experts = variant.expert_bytes / layers
+    on_gpu = range(first, layers)
+    with_experts = len(set(on_gpu) - set(cpu_expert_layers))
+    return round(len(on_gpu) * dense + with_experts * experts) + variant.output_bytes

@@ -31,7 +31,8 @@ class Wished:
         ubatch_tokens: tokens computed at once in prefill.
         depth_tokens: tokens already read when speed is asked for.
         input_tokens, output_tokens: of one request, for its time.
-        gpu_layers: layers on the GPU; None lets the planner decide.
+        gpu_layers: layers on the GPU, beside the output; None, or less than 0, lets the planner
+            decide.
     """
 
     context_tokens: int = 8192
@@ -119,6 +120,16 @@ class Placement:
     def gpu_layers(self) -> int:
         """Layers on accelerators."""
         return sum(gpu.layers for gpu in self.gpus)
+
+
+def expert_layers(count: int, layers: int) -> tuple[int, ...]:
+    """Which `count` of a model's `layers` keep their experts in main memory: evenly spread.
+
+    The engine deals layers out to several GPUs in order, so each of them gets a like share.
+    """
+    return tuple(
+        layer for layer in range(layers) if (layer + 1) * count // layers > layer * count // layers
+    )
 
 
 def needs_of(variant: Variant, wished: Wished) -> Needs:
@@ -227,21 +238,22 @@ class _Layout:
 
     def layers_in_ram(self) -> Placement | None:
         """As many layers on the GPUs as fit, or as asked for."""
-        wanted = self._layers if self.gpu_layers is None else min(self.gpu_layers, self._layers)
+        wanted = self._layers if self._wants_all() else self.gpu_layers
         if not self.machine.devices or not wanted:
             return None
         layer = self._layer_dense + self._layer_experts + self._layer_cache
         dealt = self._deal(layer, wanted)
         if not sum(dealt):
             return None
-        gpus = tuple(self._gpus(dealt, [float(count) for count in dealt], output=False))
+        # the engine puts the output there before any layer
+        gpus = tuple(self._gpus(dealt, [float(count) for count in dealt]))
         return self._judged(gpus, "fits_offload")
 
     def without_gpus(self) -> Placement:
         return self._judged((), "fits_offload")
 
     def _wants_all(self) -> bool:
-        return self.gpu_layers is None or self.gpu_layers < 0 or self.gpu_layers > self._layers
+        return self.gpu_layers is None or self.gpu_layers < 0 or self.gpu_layers >= self._layers
 
     def _room(self, device: PlanDevice) -> float:
         return max(0.0, device.usable_bytes - GPU_OVERHEAD_BYTES - self.needs.compute)
@@ -258,16 +270,14 @@ class _Layout:
             dealt.append(min(count, wanted - sum(dealt)))
         return dealt
 
-    def _gpus(
-        self, dealt: Sequence[int], with_experts: Sequence[float], *, output: bool = True
-    ) -> Iterator[Place]:
+    def _gpus(self, dealt: Sequence[int], with_experts: Sequence[float]) -> Iterator[Place]:
         last = max((place for place, count in enumerate(dealt) if count), default=0)
         for number, device in enumerate(self.machine.devices):
             count = dealt[number]
             if not count:
                 continue
             experts = round(with_experts[number] * self._layer_experts)
-            top = self.variant.output_bytes if output and number == last else 0
+            top = self.variant.output_bytes if number == last else 0
             yield Place(
                 name=device.name,
                 layers=count,

@@ -224,7 +224,9 @@ def test_help_and_version_are_quick_words_on_stdout() -> None:
 def test_demo_answers_without_a_model_or_a_screen() -> None:
     done = m1desk("demo")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("Hello! I am a tiny model")
+    assert "45 days" in done.stdout
+    assert "[verified] service-contract.pdf p.3" in done.stderr
+    assert "that is all that was sent" in done.stderr
     assert "To see the window" in done.stderr
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,12 @@ from huggingface_hub import close_session, constants
 from support.hub_server import HubServer
 
 from m1desk.cli.commands import run_command_line
+from m1desk.engines.fingerprint import machine_fingerprint
+from m1desk.fit import SpeedRecord, keep_record
 from m1desk.fit.data import read_resource
 from m1desk.llama_worker.tiny_model import TinyModelSpec, write_tiny_model
 from m1desk.models import read_gguf_header
+from m1desk.store import Database, Folders, Measurements
 
 KEYS = {
     "name", "weights_bytes", "kv_cache_bytes", "state_bytes", "compute_bytes", "total_bytes",
@@ -101,9 +105,46 @@ def test_a_table_for_people_with_the_cost(capsys: pytest.CaptureFixture[str]) ->
     assert "electricity_usd_kwh" in out
 
 
+@pytest.fixture
+def answered() -> SpeedRecord:
+    """A real answer's record, kept in the database of this test."""
+    record = SpeedRecord("MiniMax-M1-80k", "IQ1_M", "cpu", 3100, 80.0, 8.0, 100.0, 10.0, 0.5, 1e9)
+    with Database(Folders.resolve().database) as database:
+        keep_record(Measurements(database), machine_fingerprint(), record)
+    return record
+
+
+def test_what_real_answers_gave_stands_beside_what_is_predicted(
+    answered: SpeedRecord, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["fit", "MiniMax-M1-80k", "--variant", "IQ1_M", "--variant", "Q8_0"]
+    assert run_command_line(line) == 0
+    out = capsys.readouterr().out
+    assert "Here, measured: prefill 100.0 tok/s (1 answer), decode 10.0 tok/s (1 answer)." in out
+    assert out.count("Here, measured") == 1
+    assert run_command_line([*line, "--machine", "dgx-spark"]) == 0
+    assert "Here, measured" not in capsys.readouterr().out
+
+
+def test_predicted_and_actual_speeds_are_listed(
+    answered: SpeedRecord, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command_line(["fit", "--history"]) == 0
+    out = capsys.readouterr().out
+    assert "MiniMax-M1-80k IQ1_M" in out
+    assert "8.0 / 10.0 -20%" in out
+    assert run_command_line(["fit", "--history", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [asdict(answered)]
+
+
+def test_without_answers_the_history_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command_line(["fit", "--history"]) == 0
+    assert "No answer" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     "arguments",
-    [["fit", "no-such-model"], ["fit", "MiniMax-M1-80k", "--machine", "cray-1"],
+    [["fit"], ["fit", "no-such-model"], ["fit", "MiniMax-M1-80k", "--machine", "cray-1"],
      ["fit", "MiniMax-M1-80k", "--variant", "Q9"], ["fit", "no-such-file.gguf"]],
 )  # fmt: skip
 def test_mistakes_are_explained(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,6 +21,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
         Case("llama", 1024, "f16", 512, 1),
         Case("qwen3", 1024, "q8_0", 256, 2),
         Case("minimax-01", 1024, "f16", 512, 1),
+        Case("llama", 2048, "f16", 2048, 1),
     ]
     return list(measure(folder, cases))
 
@@ -30,7 +31,6 @@ def test_the_formula_is_within_five_per_cent(outcomes: list[Outcome]) -> None:
         assert one.formula == pytest.approx(one.measured, rel=0.05), one.case
 
 
-def test_the_engines_own_account_is_within_three_per_cent(outcomes: list[Outcome]) -> None:
+def test_the_engines_own_account_is_within_two_per_cent(outcomes: list[Outcome]) -> None:
     for one in outcomes:
-        # the bench holds it to two on larger contexts; here fixed costs weigh more
-        assert one.exact == pytest.approx(one.measured, rel=0.03), one.case
+        assert one.exact == pytest.approx(one.measured, rel=0.02), one.case
