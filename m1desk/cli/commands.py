@@ -158,6 +158,72 @@ def _serve(
     serve(settings, as_json=as_json)
 
 
+Files = Annotated[
+    list[Path] | None, typer.Argument(help="Documents and folders.", metavar="[FILES]...")
+]
+Answerer = Annotated[
+    Path | None, typer.Option("--model", help="A GGUF file; else the one used last, or the demo.")
+]
+FittingContext = Annotated[
+    int, typer.Option("--context", min=0, help="Context length (tokens); 0: as the files need.")
+]
+
+
+@app.command("ask")
+def _ask(
+    files: Files = None,
+    *,
+    question: Annotated[str, typer.Option("--question", "-q", help="What you want to know.")],
+    prepared: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Documents prepared before.")
+    ] = None,
+    model: Answerer = None,
+    context: FittingContext = 0,
+    kv_type: KvType = "f16",
+    gpu_layers: GpuLayers = -1,
+    temperature: Annotated[float | None, typer.Option(min=0.0)] = None,
+    max_tokens: Annotated[int | None, typer.Option(min=1)] = None,
+    seed: Annotated[int | None, typer.Option(min=0)] = None,
+    export: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write it: .md, .html or .json.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Ask about whole documents; every quote of the answer is checked."""
+    from m1desk.cli.ask import AskOptions, ModelOptions, ask_documents  # noqa: PLC0415
+    from m1desk.engines.turn import SamplingParameters  # noqa: PLC0415
+
+    ask_documents(
+        AskOptions(
+            files=tuple(files or ()),
+            prepared=prepared,
+            question=question,
+            model=ModelOptions(model, context, kv_type, gpu_layers),
+            sampling=SamplingParameters(temperature=temperature, max_tokens=max_tokens, seed=seed),
+            export=export,
+            as_json=as_json,
+        )
+    )
+
+
+@app.command("prepare")
+def _prepare(
+    files: Annotated[list[Path], typer.Argument(help="Documents and folders.")],
+    *,
+    name: Annotated[str, typer.Option(help="What to call them.")],
+    model: Answerer = None,
+    context: FittingContext = 0,
+    kv_type: KvType = "f16",
+    gpu_layers: GpuLayers = -1,
+    as_json: Json = False,
+) -> None:
+    """Read documents with a model, once, and keep what it has read for later questions."""
+    from m1desk.cli.ask import ModelOptions, prepare_documents  # noqa: PLC0415
+
+    chosen = ModelOptions(model, context, kv_type, gpu_layers)
+    prepare_documents(files, name, chosen, as_json=as_json)
+
+
 @app.command("demo")
 def _demo() -> None:
     """Load a tiny model made on the spot and stream its answer."""
@@ -170,7 +236,7 @@ def _demo() -> None:
 def _fit(
     model: Annotated[
         str, typer.Argument(help="A GGUF file, a model's name, or a repository with GGUF files.")
-    ],
+    ] = "",
     *,
     variant: Annotated[
         list[str] | None, typer.Option(help="A quantization such as Q4_K_M; all if left out.")
@@ -187,6 +253,9 @@ def _fit(
     ] = "this",
     exact: Annotated[bool, typer.Option("--exact", help="Ask the engine (seconds).")] = False,
     cost: Annotated[bool, typer.Option("--cost", help="What tokens cost, each way.")] = False,
+    history: Annotated[
+        bool, typer.Option("--history", help="Predicted speeds beside real ones on this machine.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Say which variants of a model fit a machine, how fast, and what would help."""
@@ -202,7 +271,18 @@ def _fit(
         input_tokens=input_tokens,
         output_tokens=output_tokens,
     )
-    fit(FitOptions(model, tuple(variant or ()), machine, wished, exact, cost, as_json))
+    fit(
+        FitOptions(
+            model=model,
+            variants=tuple(variant or ()),
+            machine=machine,
+            wished=wished,
+            exact=exact,
+            cost=cost,
+            as_json=as_json,
+            history=history,
+        )
+    )
 
 
 models_app = typer.Typer(

@@ -2,44 +2,41 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import m1desk
-from m1desk.cli.chat import ChatOptions, chat
+from m1desk.cli.ask import AskOptions, ModelOptions, ask_documents
 from m1desk.cli.session import say
-from m1desk.engines import LlamaSettings
-from m1desk.engines.greeting import QUESTION, write_greeting_model
 from m1desk.engines.turn import SamplingParameters
+from m1desk.models.demo import SAMPLE_QUESTION, demo_model, sample_documents
 
 
 def demo() -> None:
-    """Make a tiny model, load it, and stream its answer to the terminal.
+    """Ask the demo model about the sample documents, and check its answer.
 
     Raises:
-        M1DeskError: the model could not be made or loaded.
+        M1DeskError: the model could not be loaded.
     """
-    say("No demo model ships yet: making a tiny one on the spot. It has M1's architecture and")
-    say("runs through every part of the engine, but its answer is fixed and means nothing.")
-    with tempfile.TemporaryDirectory() as folder:
-        model = write_greeting_model(Path(folder))
-        say(f"\nYou: {QUESTION}\n")
-        chat(
-            ChatOptions(
-                settings=LlamaSettings(model_path=model, context_tokens=2048),
-                prompt=QUESTION,
-                sampling=SamplingParameters(temperature=0.0, max_tokens=64),
-            )
+    say("The demo model answers a question about the sample documents. It is small, made for")
+    say("trying the app, and knows nothing of the world.\n")
+    ask_documents(
+        AskOptions(
+            files=sample_documents(),
+            prepared=None,
+            question=SAMPLE_QUESTION,
+            model=ModelOptions(demo_model()),
+            sampling=SamplingParameters(temperature=0.0),
         )
-    say(_how_to_see_the_window())
+    )
+    say(_how_to_go_on())
 
 
-def _how_to_see_the_window() -> str:
+def _how_to_go_on() -> str:
     start = "python3 start.py" if _runs_from_checkout() else "m1desk"
     return (
-        f"\nTo see the window, on a machine with a screen:  {start}\n"
-        f"To render it without a screen:  {start} --screenshot window.png\n"
-        f"To talk to a model of your own:  {start} chat MODEL.gguf"
+        f"\nTo ask about documents of your own:  {start} ask FILES -q QUESTION --model MODEL.gguf\n"
+        f"To see the window, on a machine with a screen:  {start}\n"
+        f"To draw it without a screen:  {start} --screenshot window.png"
     )
 
 

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -149,7 +148,8 @@ async def _download(desk: _Desk, repository: HubRepository, variant: HubVariant)
     line = _ProgressLine()
     manager = DownloadManager(desk.database, lambda: desk.hub, line)
     try:
-        begun = await manager.add(repository, variant, desk.folders.models)
+        place = desk.settings.models_place(desk.folders.models)
+        begun = await manager.add(repository, variant, place)
         return await manager.wait(begun.id)
     finally:
         line.end()
@@ -212,8 +212,8 @@ def verify(name: str, *, as_json: bool) -> None:
 
 
 def _library(desk: _Desk) -> Library:
-    folders = tuple(Path(folder) for folder in desk.settings.model_folders)
-    return scan_library(desk.folders.models, folders)
+    own = desk.folders.models
+    return scan_library(own, desk.settings.folders_beside(own))
 
 
 def _one(library: Library, name: str) -> LocalModel:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
-import m1desk
 from m1desk.errors import BadInput
+from m1desk.store import resource_folder
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
@@ -136,16 +136,9 @@ class Catalog:
         )
 
 
-def catalog_folder() -> Path:
-    """Where the catalog's files are: beside the package in a checkout, inside it when installed."""
-    package = Path(m1desk.__file__).resolve().parent
-    inside = package / "resources" / "catalog"
-    return inside if inside.is_dir() else package.parent / "resources" / "catalog"
-
-
 def load_catalog(folder: Path | None = None) -> Catalog:
     """Read all files of the catalog; raises BadInput that names the file and the place in it."""
-    place = folder or catalog_folder()
+    place = folder or resource_folder() / "catalog"
     try:
         paths = sorted(place.glob("*.json"))
         files = [_read(path) for path in paths]

@@ -14,6 +14,7 @@ from m1desk.store.keychain import (
 )
 from m1desk.store.logs import close_logging, setup_logging
 from m1desk.store.measurements import Measurements
+from m1desk.store.resources import resource_folder
 from m1desk.store.settings import AppSettings, CloseBehaviour, SettingsStore, Theme
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "delete_secret",
     "get_secret",
     "keyring_status",
+    "resource_folder",
     "set_aside",
     "set_secret",
     "setup_logging",

@@ -129,4 +129,46 @@ _DOWNLOADS: Final = Migration(
     ),
 )
 
-MIGRATIONS: Final = (_KEY_VALUE, _CONVERSATIONS, _SEARCH, _DOWNLOADS)
+_DOCUMENTS: Final = Migration(
+    5,
+    "sets of documents, their pages, and questions about them",
+    (
+        """CREATE TABLE document_sets (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            name TEXT NOT NULL UNIQUE,
+            created REAL NOT NULL,
+            updated REAL NOT NULL)""",
+        # document is NULL for a file of which nothing could be read; its report says why.
+        """CREATE TABLE document_files (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            set_id INTEGER NOT NULL REFERENCES document_sets(id) ON DELETE CASCADE,
+            position INTEGER NOT NULL,
+            included INTEGER NOT NULL DEFAULT 1,
+            document TEXT,
+            report TEXT NOT NULL)""",
+        "CREATE INDEX document_files_of_set ON document_files(set_id, position)",
+        """CREATE TABLE document_pages (
+            file_id INTEGER NOT NULL REFERENCES document_files(id) ON DELETE CASCADE,
+            number INTEGER NOT NULL,
+            kind TEXT NOT NULL,
+            label TEXT NOT NULL,
+            content TEXT NOT NULL,
+            PRIMARY KEY (file_id, number)) WITHOUT ROWID""",
+        """CREATE TABLE document_questions (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            set_id INTEGER NOT NULL REFERENCES document_sets(id) ON DELETE CASCADE,
+            asked REAL NOT NULL,
+            question TEXT NOT NULL,
+            answer TEXT NOT NULL DEFAULT '',
+            reasoning TEXT NOT NULL DEFAULT '',
+            state TEXT NOT NULL,
+            error TEXT NOT NULL DEFAULT '',
+            model TEXT NOT NULL DEFAULT '',
+            text_sha256 TEXT NOT NULL,
+            details TEXT NOT NULL DEFAULT '{}')""",
+        "CREATE INDEX document_questions_of_set ON document_questions(set_id, id)",
+        "CREATE INDEX document_questions_open ON document_questions(id) WHERE state = 'streaming'",
+    ),
+)
+
+MIGRATIONS: Final = (_KEY_VALUE, _CONVERSATIONS, _SEARCH, _DOWNLOADS, _DOCUMENTS)

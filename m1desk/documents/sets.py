@@ -1,0 +1,255 @@
+"""Sets of documents in the database: their files, their pages, and the questions about them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from m1desk.documents.reading.names import unique_name
+from m1desk.documents.records import (
+    details_from,
+    details_text,
+    document_from,
+    document_text,
+    report_from,
+    report_text,
+)
+from m1desk.documents.set_values import (
+    AnswerDetails,
+    AskedQuestion,
+    DocumentSet,
+    QuestionState,
+    SetFile,
+)
+from m1desk.documents.values import ReadResult
+from m1desk.errors import BadInput
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from m1desk.documents.values import Document
+    from m1desk.store import Database
+
+_SETS = """SELECT s.*, count(DISTINCT f.id) AS files, count(p.number) AS pages,
+    coalesce(sum(length(p.content)), 0) AS characters
+    FROM document_sets s LEFT JOIN document_files f ON f.set_id = s.id
+    LEFT JOIN document_pages p ON p.file_id = f.id"""
+
+
+class DocumentSets:
+    """All sets; any thread may use it. Every method raises StorageError."""
+
+    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._clock = clock
+
+    # -- sets --------------------------------------------------------------------------------------
+
+    def create(self, name: str) -> int:
+        """Make an empty set and return its id; a number is added to a name that is taken."""
+        base = " ".join(name.split()) or "Documents"
+        with self._database.transaction() as connection:
+            taken = {row["name"] for row in connection.execute("SELECT name FROM document_sets")}
+            free, count = base, 2
+            while free in taken:
+                free, count = f"{base} ({count})", count + 1
+            now = self._clock()
+            made = connection.execute(
+                "INSERT INTO document_sets(name, created, updated) VALUES (?, ?, ?)",
+                (free, now, now),
+            )
+            return int(made.lastrowid or 0)
+
+    def all(self) -> tuple[DocumentSet, ...]:
+        """All sets, the one used last first."""
+        rows = self._database.query(f"{_SETS} GROUP BY s.id ORDER BY s.updated DESC, s.id DESC")
+        return tuple(DocumentSet(**dict(row)) for row in rows)
+
+    def get(self, set_id: int) -> DocumentSet:
+        """Find one set; raises BadInput when it is gone."""
+        row = self._database.query_one(f"{_SETS} WHERE s.id = ? GROUP BY s.id", (set_id,))
+        if row is None:
+            raise BadInput("This set of documents is gone.", "", "Choose another one.")
+        return DocumentSet(**dict(row))
+
+    def named(self, name: str) -> DocumentSet | None:
+        """Find a set by its name."""
+        row = self._database.query_one("SELECT id FROM document_sets WHERE name = ?", (name,))
+        return None if row is None else self.get(int(row["id"]))
+
+    def rename(self, set_id: int, name: str) -> None:
+        """Rename a set; raises BadInput when the name is empty or taken."""
+        name = " ".join(name.split())
+        if not name:
+            raise BadInput("A set of documents needs a name.")
+        other = self.named(name)
+        if other is not None and other.id != set_id:
+            raise BadInput(f"There is a set named {name} already.", "", "Choose another name.")
+        self._database.execute("UPDATE document_sets SET name = ? WHERE id = ?", (name, set_id))
+
+    def delete(self, set_id: int) -> None:
+        """Delete a set with its pages and questions; the files on disk stay."""
+        self._database.execute("DELETE FROM document_sets WHERE id = ?", (set_id,))
+
+    # -- files -------------------------------------------------------------------------------------
+
+    def add(self, set_id: int, results: Sequence[ReadResult]) -> None:
+        """Add what was read; a file that is there already is replaced, in its place.
+
+        Another file of a name that is taken gets a number into its name.
+        """
+        with self._database.transaction() as connection:
+            known = self._known_files(connection, set_id)
+            taken = set(known)
+            last = max((row["position"] for row in known.values()), default=0)
+            for result in results:
+                old = known.get(result.report.name)
+                if old is not None and old["path"] == str(result.report.path):
+                    connection.execute("DELETE FROM document_files WHERE id = ?", (old["id"],))
+                    self._insert(connection, set_id, old["position"], result)
+                    continue
+                last += 1
+                name = unique_name(result.report.name, taken)
+                self._insert(connection, set_id, last, _renamed(result, name))
+            self._touch(connection, set_id)
+
+    @staticmethod
+    def _known_files(connection: sqlite3.Connection, set_id: int) -> dict[str, sqlite3.Row]:
+        rows = connection.execute(
+            "SELECT id, position, json_extract(report, '$.name') AS name,"
+            " json_extract(report, '$.path') AS path FROM document_files WHERE set_id = ?",
+            (set_id,),
+        )
+        return {row["name"]: row for row in rows}
+
+    @staticmethod
+    def _insert(
+        connection: sqlite3.Connection, set_id: int, place: int, result: ReadResult
+    ) -> None:
+        text = document_text(result.document) if result.document else None
+        made = connection.execute(
+            "INSERT INTO document_files(set_id, position, document, report) VALUES (?, ?, ?, ?)",
+            (set_id, place, text, report_text(result.report)),
+        )
+        pages = result.document.pages if result.document else ()
+        connection.executemany(
+            "INSERT INTO document_pages VALUES (?, ?, ?, ?, ?)",
+            [(made.lastrowid, one.number, one.kind, one.label, one.text) for one in pages],
+        )
+
+    def _touch(self, connection: sqlite3.Connection, set_id: int) -> None:
+        connection.execute(
+            "UPDATE document_sets SET updated = ? WHERE id = ?", (self._clock(), set_id)
+        )
+
+    def files(self, set_id: int) -> tuple[SetFile, ...]:
+        """All files of a set in their order, with their pages."""
+        rows = self._database.query(
+            "SELECT * FROM document_files WHERE set_id = ? ORDER BY position, id", (set_id,)
+        )
+        return tuple(
+            SetFile(
+                row["id"], bool(row["included"]), self._document(row), report_from(row["report"])
+            )
+            for row in rows
+        )
+
+    def _document(self, row: sqlite3.Row) -> Document | None:
+        if row["document"] is None:
+            return None
+        pages = self._database.query(
+            "SELECT * FROM document_pages WHERE file_id = ? ORDER BY number", (row["id"],)
+        )
+        return document_from(row["document"], pages)
+
+    def include(self, file_id: int, *, included: bool) -> None:
+        """Put a file into the prompt or leave it out."""
+        self._database.execute(
+            "UPDATE document_files SET included = ? WHERE id = ?", (int(included), file_id)
+        )
+
+    def remove_file(self, file_id: int) -> None:
+        """Take a file out of its set; the file on disk stays."""
+        self._database.execute("DELETE FROM document_files WHERE id = ?", (file_id,))
+
+    # -- questions ---------------------------------------------------------------------------------
+
+    def begin(self, set_id: int, question: str, model: str, text_sha256: str) -> AskedQuestion:
+        """Write down a question before it is asked."""
+        with self._database.transaction() as connection:
+            made = connection.execute(
+                "INSERT INTO document_questions(set_id, asked, question, state, model, text_sha256)"
+                " VALUES (?, ?, ?, 'streaming', ?, ?)",
+                (set_id, self._clock(), question, model, text_sha256),
+            )
+            self._touch(connection, set_id)
+        return self.question(int(made.lastrowid or 0))
+
+    def save_partial(self, question_id: int, answer: str, reasoning: str) -> None:
+        """Keep what has arrived of an answer."""
+        self._database.execute(
+            "UPDATE document_questions SET answer = ?, reasoning = ? WHERE id = ?",
+            (answer, reasoning, question_id),
+        )
+
+    def end(
+        self,
+        question_id: int,
+        state: QuestionState,
+        *,
+        answer: str,
+        reasoning: str,
+        details: AnswerDetails,
+        error: str = "",
+    ) -> AskedQuestion:
+        """Write down how an answer ended."""
+        self._database.execute(
+            "UPDATE document_questions SET state = ?, answer = ?, reasoning = ?, details = ?,"
+            " error = ? WHERE id = ?",
+            (state, answer, reasoning, details_text(details), error, question_id),
+        )
+        return self.question(question_id)
+
+    def question(self, question_id: int) -> AskedQuestion:
+        """Find one question; raises BadInput when it is gone."""
+        row = self._database.query_one(
+            "SELECT * FROM document_questions WHERE id = ?", (question_id,)
+        )
+        if row is None:
+            raise BadInput("This question is gone.")
+        return _question(row)
+
+    def questions(self, set_id: int) -> tuple[AskedQuestion, ...]:
+        """All questions about a set, oldest first."""
+        rows = self._database.query(
+            "SELECT * FROM document_questions WHERE set_id = ? ORDER BY id", (set_id,)
+        )
+        return tuple(_question(row) for row in rows)
+
+    def delete_question(self, question_id: int) -> None:
+        """Delete a question and its answer."""
+        self._database.execute("DELETE FROM document_questions WHERE id = ?", (question_id,))
+
+    def recover(self) -> int:
+        """Mark answers that a crash cut off; returns how many. Call it once at the start."""
+        changed = self._database.execute(
+            "UPDATE document_questions SET state = CASE WHEN answer = '' THEN 'failed' ELSE"
+            " 'interrupted' END, error = 'M1 Desk ended before the answer did.'"
+            " WHERE state = 'streaming'"
+        )
+        return changed.rowcount
+
+
+def _renamed(result: ReadResult, name: str) -> ReadResult:
+    if name == result.report.name:
+        return result
+    document = result.document and replace(result.document, name=name)
+    return ReadResult(document, replace(result.report, name=name))
+
+
+def _question(row: sqlite3.Row) -> AskedQuestion:
+    values = dict(row)
+    values["details"] = details_from(values["details"])
+    return AskedQuestion(**values)
