@@ -8,10 +8,11 @@ terminate this agreement with 45 days' notice." [contract.pdf p.3]`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 
+from dressing import heading, mail_head, typographic
 from values import (
     company,
     count,
@@ -25,9 +26,13 @@ from values import (
 HERE = Path(__file__).parent
 ABSENT_ANSWER = "That is not in the documents."
 INSTRUCTIONS = (
-    "Answer from the documents above. Quote the sentence and name its page. "
-    "If it is not there, say so."
+    "Answer from the documents above. Quote the sentence that says it, word for word, in double "
+    "quotes, and name its page as it is marked above, in square brackets. If it is not there, "
+    "say so."
 )
+"""What M1 Desk asks every model for (`m1desk.documents`); a test holds the two equal."""
+
+_SHORT_INSTRUCTIONS = "Answer from the documents above. Quote the sentence and name its page."
 _SYSTEM_PROMPTS = (
     "You are a helpful assistant.",
     "You are a careful assistant. Answer briefly.",
@@ -36,7 +41,7 @@ _SYSTEM_PROMPTS = (
 )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class FactKind:
     """One kind of fact, as written in facts.txt. `about` is "", "entity" or "personal"."""
 
@@ -134,7 +139,7 @@ def filler(random: Random) -> str:
     return text.replace("{digit}", str(random.randint(1, 12)))
 
 
-def make_case(random: Random, characters: int, questions: int, absent: float = 0.15) -> Case:
+def make_case(random: Random, characters: int, questions: int, absent: float = 0.25) -> Case:
     """Make documents of about `characters` characters and `questions` questions about them.
 
     `absent` is the share of questions whose answer is not in the documents.
@@ -152,7 +157,28 @@ def make_case(random: Random, characters: int, questions: int, absent: float = 0
     for index in range(len(asked)):
         if random.random() < absent:
             asked[index] = _ask_absent(random, placed)
-    return Case(pages, asked, tuple(placed))
+    case = Case(pages, asked, tuple(placed))
+    return _typeset(case) if random.random() < 0.25 else case
+
+
+def _typeset(case: Case) -> Case:
+    """Write the documents with typographic apostrophes; people ask with plain ones."""
+    facts = {fact: _typeset_fact(fact) for fact in case.facts}
+    questions = [
+        replace(
+            asked,
+            answer=typographic(asked.answer),
+            value=typographic(asked.value) if asked.value else None,
+            fact=facts[asked.fact] if asked.fact else None,
+        )
+        for asked in case.questions
+    ]
+    pages = {label: typographic(text) for label, text in case.pages.items()}
+    return Case(pages, questions, tuple(facts.values()))
+
+
+def _typeset_fact(fact: Fact) -> Fact:
+    return replace(fact, value=typographic(fact.value), sentence=typographic(fact.sentence))
 
 
 def _choose_facts(random: Random, wanted: int) -> list[tuple[FactKind, str, str, str]]:
@@ -198,13 +224,15 @@ def _cut(items: list, count: int) -> tuple[list, list]:
 
 def _paragraphs(random: Random, items: list[str | tuple[FactKind, str, str, str]]) -> str:
     numbered = random.random() < 0.15
+    gap = random.choice(("\n", "\n\n"))
+    head = random.choices(("", heading(random), mail_head(random)), (60, 30, 10))[0]
     text = ""
     for index, item in enumerate(items):
         sentence = item if isinstance(item, str) else item[3]
-        between = "\n" if random.random() < 0.3 else " "
+        between = gap if random.random() < 0.3 else " "
         number = f"{index + 1}. " if numbered else ""
         text += (("\n" if numbered else between) if text else "") + number + sentence
-    return text
+    return f"{head}{gap}{text}" if head else text
 
 
 def _ask(random: Random, fact: Fact) -> Question:
@@ -261,16 +289,15 @@ def conversation(random: Random, turns: list[tuple[str, str]]) -> list[dict[str,
     return messages
 
 
-def first_turn(case: Case, question: str, *, instructions: bool = True) -> str:
-    """Make the first message: documents, instructions, question."""
-    middle = f"\n\n{INSTRUCTIONS}\n\n" if instructions else "\n\n"
-    return f"{case.text}{middle}{question}"
+def first_turn(case: Case, question: str, instructions: str = INSTRUCTIONS) -> str:
+    """Make the first message: documents, instructions ("" for none), question."""
+    return "\n\n".join(filter(None, (case.text, instructions, question)))
 
 
 def document_chat(random: Random, characters: int, questions: int) -> list[dict[str, str]]:
     """Make a training conversation about a fresh document set."""
     case = make_case(random, characters, questions)
     turns = [(asked.text, asked.answer) for asked in case.questions]
-    plain = random.random() < 0.15
-    opening = first_turn(case, turns[0][0], instructions=not plain)
+    instructions = random.choices((INSTRUCTIONS, _SHORT_INSTRUCTIONS, ""), (75, 10, 15))[0]
+    opening = first_turn(case, turns[0][0], instructions)
     return conversation(random, [(opening, turns[0][1]), *turns[1:]])

@@ -17,9 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 from app_corpus import read_topics, worded
 from corpus import ABSENT_ANSWER, KINDS, Case, Fact, Question, first_turn, make_case
 from make_samples import sample_pages
+
+from m1desk.documents.citations import CitationChecker
+from m1desk.documents.prompt import DocumentsText, PlacedPage, page_marker
 
 Messages = list[dict[str, str]]
 Answerer = Callable[[Messages, str], str]
@@ -29,9 +34,6 @@ LENGTHS = (1000, 2000, 4000)
 """Characters of the document sets: about 450, 900 and 1,800 tokens."""
 
 SAMPLE_QUESTIONS = Path(__file__).parent / "samples" / "questions.json"
-
-_ANSWER = re.compile(r'^(?P<short>.*?) "(?P<quote>.*)" (?P<place>\[[^\]]* p\.\d+\])$', re.DOTALL)
-
 
 @dataclass(slots=True)
 class Score:
@@ -66,12 +68,26 @@ class Score:
 
 
 def found_page(case: Case, answer: str) -> tuple[str | None, str | None]:
-    """Return the page on which the answer's quote stands, and the page that the answer names."""
-    match = _ANSWER.match(answer)
-    if not match:
+    """Return the page on which the app finds the answer's quote, and the one the answer names."""
+    cited = CitationChecker(placed(case)).check(answer).citations
+    if not cited:
         return None, None
-    pages = [label for label, text in case.pages.items() if match["quote"] in text]
-    return (pages[0] if pages else None), match["place"]
+    first = cited[0]
+    named = page_marker(first.cited_file, first.cited_page) if first.cited_page else None
+    found = page_marker(first.file, first.page) if first.status != "not_found" else None
+    return found, named
+
+
+def placed(case: Case) -> DocumentsText:
+    """The case's documents as the app places them."""
+    pages, start = [], 0
+    for label, text in case.pages.items():
+        start += len(label) + 1
+        name, _, number = label.strip("[]").rpartition(" p.")
+        page = PlacedPage(name, int(number), "page", "", label, start, start + len(text))
+        pages.append(page)
+        start += len(text) + 2
+    return DocumentsText(case.text, tuple(pages))
 
 
 def mark(score: Score, case: Case, question: Question, answer: str) -> None:
@@ -170,7 +186,6 @@ def torch_answerer(run: Path, checkpoint: str) -> Answerer:
 
 def llama_answerer(path: Path) -> Answerer:
     """Answer with a GGUF file, in llama.cpp, through the app's own worker classes."""
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     from engine import Engine  # noqa: PLC0415 - only this way of answering needs llama.cpp
 
     engine = Engine(path)

@@ -48,7 +48,7 @@ class Recipe:
     """
 
     seed: int = 1
-    steps: int = 6000
+    steps: int = 3700
     vocabulary: int = 1024
     layers: int = 4
     heads: int = 4
@@ -58,7 +58,7 @@ class Recipe:
     shortest: int = 500
     longest: int = 4000
     growing: float = 0.4
-    falling: float = 0.3
+    falling: float = 0.4
     matrix_rate: float = 0.02
     other_rate: float = 0.003
     other_weight: float = 0.05
