@@ -95,27 +95,45 @@ class FastEngine:
 
 
 class Stalls:
-    """A timer of one millisecond; what passes beyond that between two ticks is a stall."""
+    """A timer of one millisecond; what passes beyond that between two ticks is a stall.
+
+    `own_milliseconds` is the part of it that this thread computed itself, without the time that
+    other threads and programs took from it.
+    """
 
     def __init__(self) -> None:
         self.milliseconds: list[float] = []
+        self.own_milliseconds: list[float] = []
         self._last = 0.0
+        self._last_own = 0.0
         self._timer = QTimer()
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.setInterval(1)
         self._timer.timeout.connect(self._tick)
 
     def start(self) -> None:
-        self._last = time.perf_counter()
+        self._last, self._last_own = time.perf_counter(), time.thread_time()
         self._timer.start()
 
     def stop(self) -> None:
         self._timer.stop()
 
     def _tick(self) -> None:
-        now = time.perf_counter()
+        now, own = time.perf_counter(), time.thread_time()
         self.milliseconds.append(max(0.0, (now - self._last) * 1000 - 1))
-        self._last = now
+        self.own_milliseconds.append((own - self._last_own) * 1000)
+        self._last, self._last_own = now, own
+
+
+def wait(until: Callable[[], bool], seconds: float) -> None:
+    """Let the window live until something holds, at most for so many seconds."""
+    loop = QEventLoop()
+    timer = QTimer()
+    timer.setInterval(5)
+    timer.timeout.connect(lambda: loop.quit() if until() else None)
+    timer.start()
+    QTimer.singleShot(int(seconds * 1000), loop.quit)
+    loop.exec()
 
 
 class Bench:
@@ -133,7 +151,7 @@ class Bench:
         self.page.resize(1200, 800)
         self.page.show()
         self.models.start()
-        self.wait(lambda: False, 0.3)
+        wait(lambda: False, 0.3)
 
     def on_loop(self, make: Callable[[], object]) -> object:
         made: list[object] = []
@@ -142,18 +160,8 @@ class Bench:
             return make()
 
         self.bridge.submit(run(), made.append)
-        self.wait(lambda: bool(made), 120)
+        wait(lambda: bool(made), 120)
         return made[0]
-
-    def wait(self, until: Callable[[], bool], seconds: float) -> None:
-        """Let the window live until something holds, at most for so many seconds."""
-        loop = QEventLoop()
-        timer = QTimer()
-        timer.setInterval(5)
-        timer.timeout.connect(lambda: loop.quit() if until() else None)
-        timer.start()
-        QTimer.singleShot(int(seconds * 1000), loop.quit)
-        loop.exec()
 
     def stream(self, text: str) -> tuple[list[float], float]:
         """Stream an answer; return the stalls (ms) and the share of one core that it took."""
@@ -161,14 +169,14 @@ class Bench:
         self.models.set_engine(status, FastEngine(text))
         conversation = self.models.conversation
         conversation.start_new()
-        self.wait(lambda: False, 0.2)
+        wait(lambda: False, 0.2)
         stalls = Stalls()
         cpu, began = time.process_time(), time.perf_counter()
         stalls.start()
         conversation.send("Write me a long text.")
         limit = 3 * len(text) / 4 / TOKENS_PER_SECOND + 10
-        self.wait(lambda: not conversation.is_answering, limit)
-        self.wait(lambda: self.page.view.highlighter.is_idle, 10)
+        wait(lambda: not conversation.is_answering, limit)
+        wait(lambda: self.page.view.highlighter.is_idle, 10)
         stalls.stop()
         share = (time.process_time() - cpu) / (time.perf_counter() - began)
         assert conversation.messages[-1].content == text, "not all text arrived"
@@ -191,7 +199,7 @@ class Bench:
         """Open a conversation; return how long until its newest messages are painted (ms)."""
         seen: list[int] = []
         self.models.conversation.start_new()
-        self.wait(lambda: False, 0.5)
+        wait(lambda: False, 0.5)
         connection = self.models.conversation.reset.connect(lambda *_: seen.append(1))
         began = time.perf_counter()
         self.models.conversation.open(conversation_id)

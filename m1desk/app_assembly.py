@@ -13,29 +13,33 @@ from PySide6.QtCore import QObject
 from PySide6.QtGui import QGuiApplication
 
 from m1desk.app_core import Core
+from m1desk.app_documents import DocumentsDesk
+from m1desk.app_models import ModelsDesk
 from m1desk.engines import (
     CalibrationProgress,
     EngineStatus,
     LlamaSettings,
     sweep_leftovers,
 )
-from m1desk.engines.greeting import QUESTION
 from m1desk.engines.turn import SamplingParameters
 from m1desk.errors import M1DeskError
 from m1desk.hardware import Sampler
-from m1desk.models import engine_version
+from m1desk.models import Hub, engine_version, hub_settings
+from m1desk.models.demo import GREETING, demo_model
 from m1desk.ui.closing import Closing
 from m1desk.ui.engine_notices import EngineNotices
 from m1desk.ui.errors_banner import notice_of
 from m1desk.ui.load_flow import LoadFlow
 from m1desk.ui.pages.chat_page import ChatPage
+from m1desk.ui.pages.discover import DiscoverPage
 from m1desk.ui.pages.models_page import ModelsPage
 from m1desk.ui.pages.monitor_page import MonitorPage
 from m1desk.ui.pages.settings_page import SettingsPage
 from m1desk.ui.quit_signals import QuitSignals
 from m1desk.ui.screenshot import ScreenshotTaker
-from m1desk.ui.units import bytes_text
 from m1desk.ui.viewmodels.chat import ChatViewModel
+from m1desk.ui.viewmodels.discover_machine import planned_machine
+from m1desk.ui.viewmodels.discover_parts import DiscoverParts
 from m1desk.ui.viewmodels.engine import EngineViewModel
 from m1desk.ui.viewmodels.engine_activity import ActivityViewModel
 from m1desk.ui.viewmodels.models import ModelsViewModel
@@ -54,8 +58,7 @@ if TYPE_CHECKING:
     from m1desk.ui.bridge import Bridge
     from m1desk.ui.main_window import MainWindow
     from m1desk.ui.theme import Theme
-    from m1desk.ui.viewmodels.engine_activity import Activity
-    from m1desk.ui.viewmodels.models import FileReport
+    from m1desk.ui.viewmodels.model_entries import FileReport
     from m1desk.ui.viewmodels.monitor import MonitorSample
     from m1desk.ui.viewmodels.settings import SettingsViewModel
 
@@ -106,6 +109,24 @@ class Assembly(QObject):
         self.monitor = MonitorViewModel(bridge, core.rates, parent=self)
         self.chat = ChatViewModel(bridge, core.store, core.runner, core.count_tokens, parent=self)
         self.flow = LoadFlow(theme, window, self.engine, self.models, settings)
+        self.models_desk = ModelsDesk(
+            theme,
+            window,
+            bridge,
+            core=core.downloads,
+            settings=settings,
+            models=self.models,
+            flow=self.flow,
+        )
+        self.documents_desk = DocumentsDesk(
+            theme, window, bridge, core=core, settings=settings, engine=self.engine
+        )
+        self.discover = DiscoverParts(
+            bridge,
+            hub=lambda: Hub(hub_settings(settings.settings)),
+            here=lambda machine: planned_machine(machine, core.measurements),
+            parent=self,
+        )
         self.notices = EngineNotices(
             window.banner, self.engine, self._show_log, window.model_selector.open_list, self
         )
@@ -131,6 +152,7 @@ class Assembly(QObject):
         self._window.attach(
             {
                 "chat": self.chat_page,
+                "documents": self.documents_desk.page,
                 "models": self.models_page,
                 "monitor": self.monitor_page,
                 "settings": self.settings_page,
@@ -144,6 +166,7 @@ class Assembly(QObject):
                 self._window, self._options.screenshot, self._is_picturesque, self._on_picture
             )
         else:
+            self.models_desk.begin()
             self._signals = QuitSignals(self)
             self._signals.asked.connect(self.closing.close_now)
             application = QGuiApplication.instance()
@@ -154,6 +177,8 @@ class Assembly(QObject):
         """Give back what is held outside the loop; the bridge is stopped by its owner."""
         self.monitor.stop()
         self.chat_page.release()
+        self.documents_desk.close()
+        self.models_desk.close()
         if self._signals is not None:
             self._signals.remove()
         if self.core.sampler is not None:
@@ -168,6 +193,7 @@ class Assembly(QObject):
         swept = await asyncio.to_thread(sweep_leftovers, self.core.folders)
         if self._options.screenshot is None:  # a picture may be taken beside a window at work
             self.core.store.recover_interrupted()
+            self.core.documents.sets.recover()
         return tuple(swept)
 
     def _on_prepared(self, swept: tuple[EndedProcess, ...]) -> None:
@@ -175,6 +201,7 @@ class Assembly(QObject):
             _log.warning("ended %d processes that a crash had left behind", len(swept))
             self._window.status_bar.tell("Cleared away what a crash had left running.")
         self.chat.library.refresh(then=self._on_library_read)
+        self.documents_desk.begin()
         may_measure = self._options.calibrate and self._options.screenshot is None
         if may_measure and self.calibration.known() is None:
             self.calibration.start()
@@ -184,9 +211,7 @@ class Assembly(QObject):
     def _on_library_read(self) -> None:
         self._open_last_conversation()
         if self._is_first_start():
-            self._bridge.submit(
-                asyncio.to_thread(self.core.write_greeting_model), on_done=self._greet
-            )
+            self._greet()
 
     def _is_first_start(self) -> bool:
         """Nothing was ever loaded or asked here, and nothing else is asked for now."""
@@ -199,10 +224,10 @@ class Assembly(QObject):
             and not self.chat.library.conversations
         )
 
-    def _greet(self, model: Path) -> None:
-        """Show that all works: a tiny model is loaded and asked who it is."""
-        self._prompt = self._prompt or QUESTION
-        self.models.inspect(model, self._on_inspected_at_start)
+    def _greet(self) -> None:
+        """Show that all works: the demo model is loaded and asked who it is."""
+        self._prompt = self._prompt or GREETING
+        self.models.inspect(demo_model(), self._on_inspected_at_start)
 
     def _open_last_conversation(self) -> None:
         wanted = self._settings.settings.open_conversation
@@ -228,13 +253,20 @@ class Assembly(QObject):
     def _make_pages(self) -> None:
         theme = self._theme
         self.chat_page = ChatPage(self.chat, theme)
-        self.models_page = ModelsPage(theme, self.models)
+        self.discover_page = DiscoverPage(theme, self.discover)
+        self.models_page = ModelsPage(
+            theme,
+            self.models_desk.my_models,
+            discover=self.discover_page,
+            downloads=self.models_desk.downloads_page,
+        )
         self.monitor_page = MonitorPage(theme, self.monitor, self.core.engine.log_lines)
         self.settings_page = SettingsPage(
             theme,
             self._settings,
             folders=self.core.folders,
             calibration=self.calibration,
+            token=self.models_desk.token,
             engine_version=engine_version(),
         )
 
@@ -244,7 +276,7 @@ class Assembly(QObject):
         engine.loaded.connect(self._on_loaded)
         engine.load_wished.connect(lambda _settings: self.activity.forget_last())
         self.activity.changed.connect(window.status_bar.show_activity)
-        self.activity.changed.connect(self._on_activity)
+        self.activity.changed.connect(self._allow_stop)
         window.enable_command("stop", on=False)
         self.activity.turn_ended.connect(self._on_turn_ended)
         self.monitor.sampled.connect(self._on_sampled)
@@ -259,15 +291,12 @@ class Assembly(QObject):
         selector.model_chosen.connect(self.flow.offer)
         selector.file_wished.connect(self.flow.pick)
         selector.unload_wished.connect(self.engine.unload)
-        self.models.changed.connect(lambda: selector.show_models(self.models.entries))
-        self.models.deleted.connect(
-            lambda title, freed: window.status_bar.tell(
-                f"Deleted {title}, {bytes_text(freed)} freed."
-            )
-        )
-        self.models_page.load_wished.connect(self.flow.offer)
-        self.models_page.unload_wished.connect(self.engine.unload)
-        self.models_page.add_wished.connect(self.flow.add)
+        self.models.changed.connect(lambda: selector.show_models(self.models.gguf_entries))
+        self.models_desk.connect_pages(self.models_page, self.settings_page)
+        self.documents_desk.connect_window(selector.open_list)
+        self.documents_desk.documents.questions.asking_changed.connect(self._allow_stop)
+        self.discover_page.download_wished.connect(self.models_desk.fetch)
+        self.models_desk.my_models.unload_wished.connect(self.engine.unload)
         self.chat.conversation.opened.connect(self._on_opened)
         self.chat_page.load_wished.connect(selector.open_list)
         self.chat_page.load_again_wished.connect(self._on_load_again)
@@ -281,6 +310,8 @@ class Assembly(QObject):
         for signal in (
             self._bridge.failed,
             self.models.failed,
+            *self.models_desk.failures,
+            *self.documents_desk.failures,
             self.chat_page.failed,
             self._settings.save_failed,
             self.settings_page.failed,
@@ -293,8 +324,9 @@ class Assembly(QObject):
     def _on_status(self, status: EngineStatus) -> None:
         self._window.model_selector.show_status(status)
         self._window.status_bar.show_engine(status)
-        self.models_page.show_status(status)
+        self.models_desk.my_models.show_status(status)
         self.monitor_page.show_engine(status)
+        self.documents_desk.set_engine(status)
         self.chat.conversation.set_engine(
             status,
             self.core.source if status.is_ready else None,
@@ -324,14 +356,16 @@ class Assembly(QObject):
         else:
             self._window.model_selector.open_list()
 
-    def _on_activity(self, activity: Activity) -> None:
+    def _allow_stop(self) -> None:
         """Take Esc only while there is something to stop: fields and dialogs use it too."""
-        self._window.enable_command("stop", on=bool(activity.writing))
+        asking = self.documents_desk.is_asking
+        self._window.enable_command("stop", on=self.activity.is_writing or asking)
 
     def _on_machine(self, machine: Machine) -> None:
         self.core.sampler = Sampler(machine)
         self.monitor.start(self.core.sampler)
         self.flow.use_machine(machine, self.monitor)
+        self.discover.machines.use_probe(machine)
         self.monitor_page.show_machine(machine)
 
     def _on_sampled(self, sample: MonitorSample) -> None:
@@ -353,6 +387,7 @@ class Assembly(QObject):
         if sampling != self._sampling:
             self._sampling = sampling
             self.chat.conversation.set_default_sampling(sampling)
+            self.documents_desk.set_sampling(sampling)
 
     def _on_opened(self, conversation: Conversation | None) -> None:
         """Begin a new conversation with the system prompt of the settings."""
@@ -369,7 +404,7 @@ class Assembly(QObject):
             self.chat_page.new_chat()
         elif name == "search":
             self.chat_page.focus_search()
-        elif name == "stop":
+        elif name == "stop" and self._window.page != "documents":
             self.chat_page.stop()
 
     def _on_failed(self, error: Exception) -> None:
@@ -393,7 +428,7 @@ class Assembly(QObject):
             return "An answer is being written."
         if self.engine.status.is_busy_starting:
             return f"{self.engine.status.model_name} is loading."
-        return ""
+        return self.documents_desk.work() or self.models_desk.work()
 
     def _save(self) -> None:
         conversation = self.chat.conversation.conversation

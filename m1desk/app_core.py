@@ -2,30 +2,59 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
+from m1desk.app_asking import DocumentAsking
+from m1desk.app_downloads import ModelDownloads
 from m1desk.chat import ConversationStore, TurnRunner, build_request
-from m1desk.engines import EngineMonitor, LlamaEngine, calibrate, remembered_calibration
-from m1desk.engines.greeting import write_greeting_model
+from m1desk.engines import (
+    EngineMonitor,
+    LlamaEngine,
+    calibrate,
+    forecast_of,
+    measured_speeds,
+    note_answer,
+    remembered_calibration,
+)
+from m1desk.engines.turn import TurnFinished
+from m1desk.errors import M1DeskError
 from m1desk.hardware import probe_machine
 from m1desk.store import Measurements
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-    from pathlib import Path
 
-    from m1desk.engines import CalibrationProgress, EngineCalibration, EngineRates
+    from m1desk.engines import (
+        CalibrationProgress,
+        EngineCalibration,
+        EngineRates,
+        Forecast,
+        LlamaSettings,
+    )
     from m1desk.engines.turn import ChatRequest, TurnEvent
     from m1desk.hardware import Machine, Sampler
     from m1desk.store import Database, Folders
 
+_log = logging.getLogger(__name__)
+
 
 class EngineSource:
-    """Answers turns with whatever model the engine runs when it is asked."""
+    """Answers turns with whatever model the engine runs when it is asked.
 
-    def __init__(self, engine: LlamaEngine) -> None:
+    `on_alone` hears of each answer that was finished with no other beside it, and what its model
+    was loaded with; only such an answer says how fast the engine is.
+    """
+
+    def __init__(
+        self, engine: LlamaEngine, on_alone: Callable[[LlamaSettings, TurnFinished], None]
+    ) -> None:
         self._engine = engine
+        self._on_alone = on_alone
+        self._running = 0
+        self._crowded = False
 
     @property
     def model(self) -> str:
@@ -34,13 +63,22 @@ class EngineSource:
 
     async def stream_turn(self, request: ChatRequest) -> AsyncIterator[TurnEvent]:
         """Stream the answer; raises EngineFailed when no model is ready."""
+        settings = self._engine.settings
         async with aclosing(self._engine.client().stream_turn(request)) as events:
-            async for event in events:
-                yield event
+            self._running += 1
+            self._crowded = self._crowded or self._running > 1
+            try:
+                async for event in events:
+                    if isinstance(event, TurnFinished) and settings and not self._crowded:
+                        self._on_alone(settings, event)
+                    yield event
+            finally:
+                self._running -= 1
+                self._crowded = self._crowded and self._running > 0
 
 
 class Core:
-    """Store, turns and engine; used on one asyncio loop.
+    """Store, turns, documents, engine and downloads; used on one asyncio loop.
 
     `post` takes every event, on the loop's thread, and must not block.
     """
@@ -53,9 +91,13 @@ class Core:
         self.store = ConversationStore(database)
         self.runner = TurnRunner(self.store, post)
         self.engine = LlamaEngine(folders, self.measurements, post)
-        self.source = EngineSource(self.engine)
+        self.source = EngineSource(self.engine, self._on_answer)
+        self.documents = DocumentAsking(database, folders.data / "prepared", self.engine, post)
+        self.downloads = ModelDownloads(database, folders.models, post)
         self.sampler: Sampler | None = None
         self._rates = EngineMonitor()
+        self._machine: Machine | None = None
+        self._notes: set[asyncio.Task[None]] = set()
 
     async def rates(self) -> EngineRates | None:
         """How fast the engine works now, None when none answers."""
@@ -71,9 +113,14 @@ class Core:
         return await self.engine.client().count_tokens(request.messages)
 
     async def wind_up(self) -> None:
-        """End every answer, then the engine."""
-        await self.runner.stop_all()
-        await self.engine.unload()
+        """End the transfers, every answer, then the engine."""
+        try:
+            await self.downloads.close()
+        finally:
+            await self.runner.stop_all()
+            await self.documents.runner.stop_all()
+            await self.engine.unload()
+            await asyncio.gather(*self._notes)
 
     async def calibrate(
         self, on_progress: Callable[[CalibrationProgress], None]
@@ -85,11 +132,28 @@ class Core:
         """What was measured before; raises StorageError."""
         return remembered_calibration(self.measurements)
 
-    def write_greeting_model(self) -> Path:
-        """Make the tiny model of a first start; blocks; raises EngineFailed."""
-        return write_greeting_model(self.folders.cache)
-
     def probe(self) -> Machine:
         """Look at the machine; blocks."""
         folders = self.folders
-        return probe_machine([folders.models, folders.data], measurements=self.measurements)
+        found = probe_machine([folders.models, folders.data], measurements=self.measurements)
+        self._machine = found
+        return found
+
+    def forecast(self, settings: LlamaSettings) -> Forecast:
+        """How fast a loaded model will be; blocks; raises ModelFileError, StorageError."""
+        return forecast_of(self.measurements, self._machine or self.probe(), settings)
+
+    def _on_answer(self, settings: LlamaSettings, finished: TurnFinished) -> None:
+        """Keep, on a thread, how fast it was beside what was predicted."""
+        if any(measured_speeds(finished)):
+            note = asyncio.create_task(asyncio.to_thread(self._note_speed, settings, finished))
+            self._notes.add(note)
+            note.add_done_callback(self._notes.discard)
+
+    def _note_speed(self, settings: LlamaSettings, finished: TurnFinished) -> None:
+        try:
+            note_answer(
+                self.measurements, lambda: self._machine or self.probe(), settings, finished
+            )
+        except M1DeskError as error:  # the answer is there all the same
+            _log.warning("the speed of an answer was not kept: %s", error)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from m1desk.errors import BadInput, StorageError
 from m1desk.models.downloads.values import side_paths
 from m1desk.models.library import LocalModel, size_of
+from m1desk.store import resource_folder
 
 if TYPE_CHECKING:
     from huggingface_hub import DeleteCacheStrategy
@@ -52,6 +53,10 @@ def plan_removal(model: LocalModel) -> Removal:
         )
     if model.source == "huggingface":
         return _from_cache(model)
+    if model.path.absolute().is_relative_to(resource_folder()):
+        return Removal(
+            model, refusal=f"{model.name} is a part of M1 Desk.", todo="Take it off the list."
+        )
     paths = _own_files(model)
     return Removal(model, paths, sum(_freed(path) for path in paths))
 

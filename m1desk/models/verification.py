@@ -44,16 +44,19 @@ class Verification:
 
 
 def verify_model(
-    model: LocalModel, known_checksum: Callable[[Path], str] = lambda _: ""
+    model: LocalModel,
+    known_checksum: Callable[[Path], str] = lambda _: "",
+    on_bytes: Callable[[int], None] | None = None,
 ) -> Verification:
     """Read all of a model and compare; blocks for as long as the disk takes.
 
     `known_checksum` gives the SHA-256 of a file of ours, or "". Files in the Hugging Face cache
-    and Ollama's are named by theirs. Raises StorageError when a file can't be read.
+    and Ollama's are named by theirs. `on_bytes` is told how many bytes each step read; what it
+    raises ends the check. Raises StorageError when a file can't be read.
     """
     if model.error:
         return Verification(model, "unusable", reason=model.error)
-    checks = tuple(_check(path, known_checksum) for path in model.files)
+    checks = tuple(_check(path, known_checksum, on_bytes) for path in model.files)
     damaged = [check for check in checks if check.verdict == "damaged"]
     if damaged:
         names = ", ".join(check.path.name for check in damaged)
@@ -65,12 +68,14 @@ def verify_model(
     return Verification(model, "verified", checks)
 
 
-def _check(path: Path, known_checksum: Callable[[Path], str]) -> FileCheck:
+def _check(
+    path: Path, known_checksum: Callable[[Path], str], on_bytes: Callable[[int], None] | None
+) -> FileCheck:
     expected = known_checksum(path) or _named_checksum(path)
     if not expected:
         return FileCheck(path, size_of(path), "not_known")
     try:
-        found = FollowingHash.of_file(path, "sha256")
+        found = FollowingHash.of_file(path, "sha256", on_bytes=on_bytes)
     except OSError as error:
         raise StorageError(
             f"{path} can't be read.",

@@ -8,6 +8,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ class AppSettings:
         default_gpu_layers: layers placed on the GPU; -1 all of them.
         default_kv_type: type of the KV cache: "f16", "q8_0" or "q4_0".
         last_model_path, recent_models: files, newest first.
+        added_models: files listed among the models, wherever they lie, newest first.
         model_folders: folders to look for models in, besides the app's own.
+        download_folder: where models are fetched to, "" for the app's own folder.
         load_last_model: whether the last model is loaded at start.
         window_geometry, window_state: Qt's own bytes.
         open_conversation: id of the conversation shown, None for a new one.
@@ -42,6 +45,7 @@ class AppSettings:
         offline: no connection leaves this machine.
         hub_endpoint: address of the model hub, "" for Hugging Face's own.
         parallel_downloads: models fetched at once.
+        prepared_budget_bytes: what prepared documents may take of the disk together.
     """
 
     theme: Theme = "system"
@@ -54,7 +58,9 @@ class AppSettings:
     default_kv_type: str = "f16"
     last_model_path: str = ""
     recent_models: tuple[str, ...] = ()
+    added_models: tuple[str, ...] = ()
     model_folders: tuple[str, ...] = ()
+    download_folder: str = ""
     load_last_model: bool = False
     window_geometry: bytes = b""
     window_state: bytes = b""
@@ -65,11 +71,21 @@ class AppSettings:
     offline: bool = False
     hub_endpoint: str = ""
     parallel_downloads: int = 2
+    prepared_budget_bytes: int = 20 << 30
 
     def recent_with(self, path: str) -> tuple[str, ...]:
         """`recent_models` with `path` moved or added to the front, twelve at most."""
         others = (recent for recent in self.recent_models if recent != path)
         return (path, *others)[:_RECENT_LIMIT]
+
+    def models_place(self, own: Path) -> Path:
+        """The folder models are fetched to, which is `own` unless another was chosen."""
+        return Path(self.download_folder) if self.download_folder else own
+
+    def folders_beside(self, own: Path) -> tuple[Path, ...]:
+        """The folders to look for models in, besides `own`."""
+        chosen = (*self.model_folders, *([self.download_folder] if self.download_folder else []))
+        return tuple(dict.fromkeys(Path(folder) for folder in chosen if Path(folder) != own))
 
 
 class SettingsStore:
@@ -173,7 +189,9 @@ _READERS: Final[Mapping[str, Callable[[object], object]]] = {
     "default_kv_type": _one_of("f16", "q8_0", "q4_0"),
     "last_model_path": _text,
     "recent_models": _texts,
+    "added_models": _texts,
     "model_folders": _texts,
+    "download_folder": _text,
     "load_last_model": _flag,
     "window_geometry": _bytes,
     "window_state": _bytes,
@@ -184,4 +202,5 @@ _READERS: Final[Mapping[str, Callable[[object], object]]] = {
     "offline": _flag,
     "hub_endpoint": _text,
     "parallel_downloads": _whole(1, 16),
+    "prepared_budget_bytes": _whole(0, 1 << 50),
 }

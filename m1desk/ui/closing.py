@@ -90,7 +90,7 @@ class Closing(QObject):
         box.setWindowTitle("Quit M1 Desk")
         box.setIcon(QMessageBox.Icon.Question)
         box.setText(work)
-        box.setInformativeText("What has been written so far is kept.")
+        box.setInformativeText("What has been done so far is kept.")
         stop = box.addButton("Stop and quit", QMessageBox.ButtonRole.AcceptRole)
         box.setDefaultButton(box.addButton(QMessageBox.StandardButton.Cancel))
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

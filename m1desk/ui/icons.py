@@ -13,6 +13,8 @@ _RATIOS: Final = (1, 2, 3)
 
 ICONS: Final[dict[str, str]] = {
     "alert": '<path d="M12 4 2.8 19.5h18.4z"/><path d="M12 10v4.5M12 17v.2"/>',
+    "approximate": '<path d="M4 10c2.5-3.5 5-3.5 8-1s5.5 2.5 8-1M4 16.5c2.5-3.5 5-3.5 8-1'
+    's5.5 2.5 8-1"/>',
     "arrow-down": '<path d="M12 5v14M6 13l6 6 6-6"/>',
     "arrow-up": '<path d="M12 19V5M6 11l6-6 6 6"/>',
     "chat": '<path d="M4 6.5A2.5 2.5 0 0 1 6.5 4h11A2.5 2.5 0 0 1 20 6.5v7a2.5 2.5 0 0 1-2.5 2.5H11'
@@ -27,6 +29,8 @@ ICONS: Final[dict[str, str]] = {
     '<path d="M15.5 8.5v-2a2 2 0 0 0-2-2h-7a2 2 0 0 0-2 2v7a2 2 0 0 0 2 2h2"/>',
     "cpu": '<rect x="6" y="6" width="12" height="12" rx="2"/><path d="M10 10h4v4h-4z"/>'
     '<path d="M9 6V3M15 6V3M9 21v-3M15 21v-3M6 9H3M6 15H3M21 9h-3M21 15h-3"/>',
+    "documents": '<path d="M8 3.5h7l4 4v10H8z"/><path d="M14.5 3.5V8H19"/>'
+    '<path d="M8 6.5H5v14h10.5v-3"/><path d="M11 11.5h5M11 14.5h5"/>',
     "download": '<path d="M12 4v11M7 10.5l5 5 5-5M5 19.5h14"/>',
     "edit": '<path d="M4.5 19.5l1-4.5L16 4.5l3.5 3.5L9 18.5z"/><path d="M13.5 7l3.5 3.5"/>',
     "eject": '<path d="M12 5l7 8.5H5z"/><path d="M5 18.5h14"/>',
@@ -43,6 +47,7 @@ ICONS: Final[dict[str, str]] = {
     '<path d="M4.5 7.75 12 12l7.5-4.25M12 12v8.5"/>',
     "monitor": '<path d="M3 12.5h4l2.5-7 5 13 2.5-6h4"/>',
     "more": '<path d="M5.5 12h.2M12 12h.2M18.3 12h.2" stroke-width="2.6"/>',
+    "pause": '<path d="M8.5 5.5v13M15.5 5.5v13" stroke-width="2.6"/>',
     "play": '<path d="M8 5.5v13l10.5-6.5z"/>',
     "plus": '<path d="M12 5v14M5 12h14"/>',
     "refresh": '<path d="M19 12a7 7 0 1 1-2.2-5.1"/><path d="M19.5 3.5v4.5H15"/>',

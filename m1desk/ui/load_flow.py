@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QFileDialog, QWidget
 
-from m1desk.fit import FreeMemory
+from m1desk.fit import FreeMemory, driver_reserve
 from m1desk.ui.widgets.load_dialog import LoadDialog
 
 if TYPE_CHECKING:
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from m1desk.hardware import Machine, Sample
     from m1desk.ui.theme import Theme
     from m1desk.ui.viewmodels.engine import EngineViewModel
-    from m1desk.ui.viewmodels.models import FileReport, ModelsViewModel
+    from m1desk.ui.viewmodels.model_entries import FileReport
+    from m1desk.ui.viewmodels.models import ModelsViewModel
     from m1desk.ui.viewmodels.monitor import MonitorSample, MonitorViewModel
     from m1desk.ui.viewmodels.settings import SettingsViewModel
 
@@ -124,15 +125,17 @@ class LoadFlow(QObject):
 
 
 def free_memory(machine: Machine | None, sample: Sample) -> FreeMemory:
-    """What is free at this moment, on the GPUs that serve the engine and in RAM."""
-    ram = max(0, sample.ram_total_bytes - sample.ram_used_bytes)
-    gpu = _free_gpu(machine, sample)
-    unified = machine is not None and machine.has_unified_memory
-    return FreeMemory(ram, gpu, unified=unified)
+    """What a model may take at this moment, on the GPUs that serve the engine and in RAM."""
+    return FreeMemory.beside(
+        sample.ram_used_bytes,
+        sample.ram_total_bytes,
+        _free_gpu(machine, sample),
+        unified=machine is not None and machine.has_unified_memory,
+    )
 
 
 def _free_gpu(machine: Machine | None, sample: Sample | None) -> int | None:
-    """Free bytes of the usable GPUs together; None where there is none."""
+    """What a model may take (bytes) of the usable GPUs together; None where there is none."""
     usable = [d for d in (machine.accelerators if machine else ()) if d.usable_by_engine]
     if not usable:
         return None
@@ -141,7 +144,8 @@ def _free_gpu(machine: Machine | None, sample: Sample | None) -> int | None:
     for device in usable:
         live = now.get(device.id)
         if live is not None and live.used_bytes is not None and live.total_bytes:
-            total += max(0, live.total_bytes - live.used_bytes)
+            free, whole = live.total_bytes - live.used_bytes, live.total_bytes
         else:
-            total += device.free_bytes or 0
+            free, whole = device.free_bytes or 0, device.total_bytes or 0
+        total += max(0, free - driver_reserve(whole))
     return total

@@ -20,7 +20,7 @@ from m1desk.ui.actions import make_actions
 from m1desk.ui.errors_banner import ErrorBanner
 from m1desk.ui.tab_order import move_focus
 from m1desk.ui.widgets.buttons import IconButton
-from m1desk.ui.widgets.drop_overlay import DropOverlay, dropped_model
+from m1desk.ui.widgets.drop_overlay import DropOverlay, dropped_documents, dropped_model
 from m1desk.ui.widgets.model_selector import ModelSelector
 from m1desk.ui.widgets.shortcuts_dialog import ShortcutsDialog
 from m1desk.ui.widgets.sidebar import PAGES, Sidebar
@@ -53,6 +53,7 @@ class MainWindow(QWidget):
         first_painted: once, after the window was on the screen for the first time.
         close_wished: the user closes the window or quits; it stays open until `allow_close`.
         model_dropped: path (Path) of a GGUF file dropped on the window.
+        documents_dropped: paths (tuple of Path) of other files and folders dropped on it.
         command: name (str) of a command of `actions.COMMANDS` that a page or the app carries out.
         page_changed: name (str) of the page now shown.
         sidebar_changed: whether (bool) the sidebar shows names.
@@ -61,6 +62,7 @@ class MainWindow(QWidget):
     first_painted = Signal()
     close_wished = Signal()
     model_dropped = Signal(object)
+    documents_dropped = Signal(object)
     command = Signal(str)
     page_changed = Signal(str)
     sidebar_changed = Signal(bool)
@@ -83,6 +85,7 @@ class MainWindow(QWidget):
         self._stack = QStackedWidget()
         self._pages: dict[str, QWidget] = {}
         self._overlay = DropOverlay(theme, self)
+        self._documents_text = "Drop to read as documents"
         self._lay_out()
         self._connect()
         self.resize(*_DEFAULT_SIZE)
@@ -101,7 +104,7 @@ class MainWindow(QWidget):
             self._pages[entry.name] = page
             self._stack.addWidget(page)
         self.model_selector.setEnabled(True)
-        self._pass_on_model_drops()
+        self._pass_on_drops()
         self.show_page(self._page)
 
     def show_page(self, name: str) -> None:
@@ -150,6 +153,10 @@ class MainWindow(QWidget):
         """Let a command's keys work or not; KeyError for an unknown name."""
         self._actions[name].setEnabled(on)
 
+    def set_documents_text(self, text: str) -> None:
+        """Say what dropping documents will do, while they are dragged over the window."""
+        self._documents_text = text
+
     def allow_close(self) -> None:
         """Let the next closing through."""
         self._close_allowed = True
@@ -181,10 +188,15 @@ class MainWindow(QWidget):
         self._fit_sidebar()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        """Take a model file."""
-        if self._pages and dropped_model(event.mimeData()) is not None:
+        """Take a model file, or documents."""
+        if not self._pages:
+            return
+        if dropped_model(event.mimeData()) is not None:
             event.acceptProposedAction()
-            self._overlay.cover()
+            self._overlay.cover("Drop to load this model")
+        elif dropped_documents(event.mimeData()):
+            event.acceptProposedAction()
+            self._overlay.cover(self._documents_text)
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
         """Take the veil away."""
@@ -192,18 +204,23 @@ class MainWindow(QWidget):
         self._overlay.hide()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        """Pass the file on once the drop is over, so that the other program need not wait."""
+        """Pass the files on once the drop is over, so that the other program need not wait."""
         self._overlay.hide()
-        path = dropped_model(event.mimeData())
+        path, paths = dropped_model(event.mimeData()), dropped_documents(event.mimeData())
         if path is not None:
             event.acceptProposedAction()
             QTimer.singleShot(0, lambda: self.model_dropped.emit(path))
+        elif paths:
+            event.acceptProposedAction()
+            QTimer.singleShot(0, lambda: self.documents_dropped.emit(paths))
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Let model files fall through text fields, which would take them as text."""
-        if isinstance(event, QDropEvent) and dropped_model(event.mimeData()) is not None:
-            event.ignore()
-            return True
+        """Let files fall through text fields, which would take them as text."""
+        if isinstance(event, QDropEvent):
+            data = event.mimeData()
+            if dropped_model(data) is not None or dropped_documents(data):
+                event.ignore()
+                return True
         return super().eventFilter(watched, event)
 
     # -- inside ------------------------------------------------------------------------------------
@@ -249,6 +266,7 @@ class MainWindow(QWidget):
                 "model_selector": self._on_model_selector,
                 "load_file": lambda: self.command.emit("load_file"),
                 "page_chat": lambda: self.show_page("chat"),
+                "page_documents": lambda: self.show_page("documents"),
                 "page_models": lambda: self.show_page("models"),
                 "page_monitor": lambda: self.show_page("monitor"),
                 "page_settings": lambda: self.show_page("settings"),
@@ -284,7 +302,7 @@ class MainWindow(QWidget):
         )
         self.move(room.center() - self.rect().center())
 
-    def _pass_on_model_drops(self) -> None:
+    def _pass_on_drops(self) -> None:
         for area in self.findChildren(QAbstractScrollArea):
             area.viewport().installEventFilter(self)
         for line in self.findChildren(QLineEdit):

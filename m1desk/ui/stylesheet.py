@@ -19,6 +19,9 @@ QLabel[tone="strong"] { font-weight: 600; }
 QLabel[tone="muted"] { color: $text_muted; }
 QLabel[tone="faint"] { color: $text_faint; }
 QLabel[tone="caption"] { color: $text_faint; font-size: ${font_caption}px; }
+QLabel[tag="true"] { color: $text_muted; background: $hover; font-size: ${font_caption}px;
+  border-radius: 4px; padding: 1px 6px; }
+QLabel[tone="accent"] { color: $accent; }
 QLabel[tone="danger"] { color: $danger; }
 QLabel[tone="warning"] { color: $warning; }
 QLabel[tone="success"] { color: $success; }
@@ -102,11 +105,11 @@ QComboBox QAbstractItemView { background: $raised; border: 1px solid $border_str
   padding: 4px; outline: 0;
   selection-background-color: $accent_soft; selection-color: $text; }
 QCheckBox, QRadioButton { spacing: 8px; }
-QCheckBox::indicator, QRadioButton::indicator {
+QCheckBox::indicator, QRadioButton::indicator, QTableView::indicator {
   width: 16px; height: 16px; border: 1px solid $text_faint; background: $surface; }
-QCheckBox::indicator { border-radius: 4px; }
+QCheckBox::indicator, QTableView::indicator { border-radius: 4px; }
 QRadioButton::indicator { border-radius: 9px; }
-QCheckBox::indicator:checked, QRadioButton::indicator:checked {
+QCheckBox::indicator:checked, QRadioButton::indicator:checked, QTableView::indicator:checked {
   width: 8px; height: 8px; border: 5px solid $accent; background: $on_accent; }
 QCheckBox::indicator:focus, QCheckBox::indicator:hover,
 QRadioButton::indicator:focus, QRadioButton::indicator:hover { border-color: $accent; }

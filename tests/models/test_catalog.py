@@ -11,7 +11,7 @@ import pytest
 
 from m1desk.errors import BadInput
 from m1desk.models import is_known_architecture, load_catalog
-from m1desk.models.catalog import catalog_folder
+from m1desk.store import resource_folder
 
 
 def test_minimax_m1_comes_first_and_claims_no_gguf() -> None:
@@ -57,7 +57,9 @@ def test_models_are_found_by_any_of_their_names() -> None:
 
 
 def sound_file() -> dict[str, Any]:
-    file: dict[str, Any] = json.loads((catalog_folder() / "10-minimax-m1.json").read_bytes())
+    file: dict[str, Any] = json.loads(
+        (resource_folder() / "catalog" / "10-minimax-m1.json").read_bytes()
+    )
     return file
 
 

@@ -13,7 +13,6 @@ import keyring.backends.fail
 import keyring.backends.null
 import pytest
 from keyring.backend import KeyringBackend
-from keyring.errors import KeyringLocked, PasswordDeleteError
 
 from m1desk.errors import StorageError
 from m1desk.store import (
@@ -30,6 +29,8 @@ from m1desk.store import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from support.memory_keyring import MemoryKeyring
 
 ALL = ("data", "config", "cache", "logs", "models", "runs")
 
@@ -169,58 +170,20 @@ def test_a_lock_file_that_can_not_be_opened_is_named(folders: Folders) -> None:
     assert lock.holder_pid() is None
 
 
-class MemoryKeyring(KeyringBackend):
-    """A keyring that forgets at the end; locked on demand."""
-
-    priority = 1  # type: ignore[assignment]
-    name = "memory"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.kept: dict[tuple[str, str], str] = {}
-        self.locked = False
-
-    def get_password(self, service: str, username: str) -> str | None:
-        self._check()
-        return self.kept.get((service, username))
-
-    def set_password(self, service: str, username: str, password: str) -> None:
-        self._check()
-        self.kept[service, username] = password
-
-    def delete_password(self, service: str, username: str) -> None:
-        self._check()
-        if self.kept.pop((service, username), None) is None:
-            raise PasswordDeleteError("none")
-
-    def _check(self) -> None:
-        if self.locked:
-            raise KeyringLocked("locked")
-
-
-@pytest.fixture
-def memory() -> Iterator[MemoryKeyring]:
-    before = keyring.get_keyring()
-    backend = MemoryKeyring()
-    keyring.set_keyring(backend)
-    yield backend
-    keyring.set_keyring(before)
-
-
-def test_a_secret_is_kept_in_the_keyring_and_dropped(memory: MemoryKeyring) -> None:
+def test_a_secret_is_kept_in_the_keyring_and_dropped(memory_keyring: MemoryKeyring) -> None:
     assert keyring_status().usable
     assert keyring_status().backend == "memory"
     assert get_secret("hub") is None
     set_secret("hub", "hf_x")
     assert get_secret("hub") == "hf_x"
-    assert list(memory.kept.values()) == ["hf_x"]
+    assert list(memory_keyring.kept.values()) == ["hf_x"]
     delete_secret("hub")
     delete_secret("hub")
     assert get_secret("hub") is None
 
 
-def test_a_locked_keyring_is_told(memory: MemoryKeyring) -> None:
-    memory.locked = True
+def test_a_locked_keyring_is_told(memory_keyring: MemoryKeyring) -> None:
+    memory_keyring.locked = True
     for attempt in (
         lambda: get_secret("a"),
         lambda: set_secret("a", "b"),
@@ -231,7 +194,7 @@ def test_a_locked_keyring_is_told(memory: MemoryKeyring) -> None:
         assert "locked" in caught.value.why
 
 
-@pytest.mark.usefixtures("memory")
+@pytest.mark.usefixtures("memory_keyring")
 @pytest.mark.parametrize(
     "backend", [keyring.backends.fail.Keyring(), keyring.backends.null.Keyring()]
 )

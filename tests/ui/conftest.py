@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from PySide6.QtWidgets import QApplication
 
+from m1desk.models import OtherPlaces
 from m1desk.ui.bridge import Bridge
 from m1desk.ui.theme import Theme
 
@@ -42,6 +43,12 @@ def bridge(qtbot: QtBot) -> Iterator[Bridge]:
     assert made.stop()
     if unexpected:
         raise unexpected[0]
+
+
+@pytest.fixture(autouse=True)
+def _no_models_of_other_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at no model that whoever runs the tests has in LM Studio, Ollama and the like."""
+    monkeypatch.setattr(OtherPlaces, "of_user", staticmethod(OtherPlaces))
 
 
 @pytest.fixture(autouse=True)

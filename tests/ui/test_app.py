@@ -18,6 +18,7 @@ from PySide6.QtGui import QImage
 from m1desk.app_assembly import Assembly
 from m1desk.app_options import WindowOptions
 from m1desk.engines import LlamaSettings
+from m1desk.models.demo import GREETING_ANSWER
 from m1desk.store import Database, Folders, SettingsStore
 from m1desk.ui.bridge import Bridge
 from m1desk.ui.main_window import MainWindow
@@ -111,14 +112,13 @@ def test_a_model_given_at_the_start_answers_the_prompt_and_the_app_ends(
     assert app.parts.core.engine.status.pid is None
 
 
-def test_a_first_start_ends_with_a_tiny_models_answer(
+def test_a_first_start_ends_with_the_demo_models_answer(
     start: Callable[..., App], qtbot: QtBot
 ) -> None:
     app = start(greet=True)
     qtbot.waitUntil(lambda: bool(app.answers()) and not app.parts.activity.is_writing, timeout=SLOW)
     (answer,) = app.answers()
-    assert answer.startswith("Hello! I am a tiny model")
-    assert answer.endswith("this greeting is all I can say.")
+    assert answer.startswith(GREETING_ANSWER)
 
 
 def test_a_model_that_can_not_be_loaded_ends_it_with_a_failure(

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel, QToolButton
+from PySide6.QtWidgets import QLabel, QSpinBox, QToolButton
 
 from m1desk.engines import LlamaSettings
 from m1desk.fit import FreeMemory
 from m1desk.store import AppSettings
-from m1desk.ui.viewmodels.models import inspect_file
+from m1desk.ui.viewmodels.model_entries import inspect_file
 from m1desk.ui.widgets.load_dialog import LoadDialog
 
 if TYPE_CHECKING:
@@ -144,6 +144,24 @@ def test_layers_on_the_gpu_are_asked_only_where_there_is_one(
         dialog = open_dialog(tiny_minimax, has_gpu=has_gpu)
         dialog.show_report(inspect_file(tiny_minimax))
         assert ("GPU layers" in texts(dialog)) is has_gpu
+
+
+def test_experts_in_main_memory_are_asked_only_of_a_mixture_beside_a_gpu(
+    open_dialog: Callable[..., LoadDialog], tiny_minimax: Path, tiny_llama: Path
+) -> None:
+    for path, has_gpu in ((tiny_minimax, True), (tiny_minimax, False), (tiny_llama, True)):
+        dialog = open_dialog(path, has_gpu=has_gpu)
+        dialog.show_report(inspect_file(path))
+        asked = path == tiny_minimax and has_gpu
+        assert ("Experts in RAM" in texts(dialog)) is asked
+        spin = next(
+            spin
+            for spin in dialog.options.findChildren(QSpinBox)
+            if spin.accessibleName() == "Layers whose experts stay in main memory"
+        )
+        spin.setValue(2)
+        layers = dialog.options.settings(path).cpu_expert_layers
+        assert layers == ((1, 3) if asked else ())
 
 
 def test_advanced_settings_wait_until_they_are_asked_for(

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from m1desk.ui.theme import Theme
 
-NAMES = ("chat", "models", "monitor", "settings")
+NAMES = ("chat", "documents", "models", "monitor", "settings")
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 _BITE: Final = 4 * 1024 * 1024
@@ -32,12 +33,22 @@ class FollowingHash:
         self._thread.start()
 
     @staticmethod
-    def of_file(path: Path, algorithm: str, prefix: bytes = b"") -> str:
-        """Checksum of `prefix` and a whole file, in hexadecimal."""
+    def of_file(
+        path: Path,
+        algorithm: str,
+        prefix: bytes = b"",
+        on_bytes: Callable[[int], None] | None = None,
+    ) -> str:
+        """Checksum of `prefix` and a whole file, in hexadecimal.
+
+        `on_bytes` is told how many bytes of the file each step read.
+        """
         digest = hashlib.new(algorithm, prefix, usedforsecurity=False)
         with path.open("rb", buffering=0) as file:
             while bite := file.read(_BITE):
                 digest.update(bite)
+                if on_bytes is not None:
+                    on_bytes(len(bite))
         return digest.hexdigest()
 
     def advance(self, size: int) -> None:

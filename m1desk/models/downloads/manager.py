@@ -93,6 +93,11 @@ class DownloadManager:
         """All downloads this manager knows, oldest first."""
         return tuple(self._downloads[number] for number in sorted(self._downloads))
 
+    def set_limits(self, limits: DownloadLimits) -> None:
+        """Keep to other limits from now on; what runs beyond them goes on to its end."""
+        self._limits = limits
+        self._pump()
+
     async def recover(self) -> tuple[Download, ...]:
         """Take over what an earlier run left; what was under way goes on. Raises StorageError.
 

@@ -18,11 +18,12 @@ from PySide6.QtWidgets import (
 )
 
 from m1desk.engines.status import EngineState
+from m1desk.models.demo import DEMO_NAME
 from m1desk.ui.theme import set_look
 from m1desk.ui.viewmodels.context_usage import estimate_tokens
 from m1desk.ui.widgets.buttons import IconButton
 from m1desk.ui.widgets.composer import Composer
-from m1desk.ui.widgets.conversation_empty import ConversationEmpty
+from m1desk.ui.widgets.conversation_empty import DEMO_EXAMPLES, EXAMPLES, ConversationEmpty
 from m1desk.ui.widgets.conversation_list import ConversationList
 from m1desk.ui.widgets.conversation_view import ConversationView
 from m1desk.ui.widgets.elided_label import ElidedLabel
@@ -241,6 +242,8 @@ class ChatPage(QWidget):
         if later is not None and not reason:
             later()
         self.empty.set_reason(reason, busy=self._model.status.state in _BUSY)
+        is_demo = self._model.status.model_name == DEMO_NAME
+        self.empty.set_examples(DEMO_EXAMPLES if is_demo else EXAMPLES)
 
     def _on_usage(self, used: int, exact: bool) -> None:  # noqa: FBT001 - Qt's signal
         self.composer.gauge.set_conversation(used, exact=exact)

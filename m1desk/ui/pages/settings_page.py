@@ -5,14 +5,12 @@ from __future__ import annotations
 import platform
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import Qt, QUrl, Signal, qVersion
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtCore import Qt, Signal, qVersion
 from PySide6.QtWidgets import (
     QCheckBox,
     QHBoxLayout,
     QLabel,
     QPlainTextEdit,
-    QPushButton,
     QScrollArea,
     QVBoxLayout,
     QWidget,
@@ -21,19 +19,21 @@ from PySide6.QtWidgets import (
 import m1desk
 from m1desk.ui.widgets.calibration_card import CalibrationCard
 from m1desk.ui.widgets.calm_fields import choice, whole_number
-from m1desk.ui.widgets.elided_label import ElidedLabel
 from m1desk.ui.widgets.settings_card import SettingsCard
+from m1desk.ui.widgets.settings_folders import FoldersCard
+from m1desk.ui.widgets.settings_hub import HubCard
 from m1desk.ui.widgets.settings_sampling import SamplingFields
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from PySide6.QtGui import QShowEvent
     from PySide6.QtWidgets import QComboBox, QSpinBox
 
     from m1desk.store import Folders
     from m1desk.ui.theme import Theme
+    from m1desk.ui.viewmodels.download_items import HubPart
     from m1desk.ui.viewmodels.settings import SettingsViewModel
     from m1desk.ui.viewmodels.settings_calibration import CalibrationViewModel
+    from m1desk.ui.viewmodels.settings_hub import HubTokenViewModel
 
 _THEMES: Final = (("system", "Like the desktop"), ("light", "Light"), ("dark", "Dark"))
 _SIZES: Final = ((13, "Small"), (0, "Normal"), (17, "Large"), (20, "Very large"))
@@ -59,23 +59,41 @@ class SettingsPage(QWidget):
         *,
         folders: Folders,
         calibration: CalibrationViewModel,
+        token: HubTokenViewModel,
         engine_version: str,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._theme = theme
         self._settings = settings
+        self._hub = HubCard(theme, settings, token)
+        self._token = token
+        self._area = QScrollArea()
         cards = [
             self._appearance(),
             self._models(),
             self._chats(),
+            self._hub,
+            FoldersCard(theme, settings, folders),
             self._window(),
             CalibrationCard(theme, calibration),
-            self._folders(folders),
             self._about(engine_version),
         ]
         calibration.failed.connect(self.failed)
+        token.failed.connect(self.failed)
         self._lay_out(cards)
+
+    def show_hub(self, part: HubPart) -> None:
+        """Bring the hub's settings into view, and the focus to one of them."""
+        self._area.ensureWidgetVisible(self._hub)
+        self._hub.focus_on(part)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Ask the keyring when the page is seen, and not before: it may want a password."""
+        super().showEvent(event)
+        self._token.refresh()
+
+    # -- inside ------------------------------------------------------------------------------------
 
     def _lay_out(self, cards: list[SettingsCard]) -> None:
         metrics = self._theme.metrics
@@ -92,7 +110,7 @@ class SettingsPage(QWidget):
         for card in cards:
             column.addWidget(card)
         column.addStretch(1)
-        area = QScrollArea()
+        area = self._area
         area.setWidgetResizable(True)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -159,16 +177,6 @@ class SettingsPage(QWidget):
         )
         return card
 
-    def _folders(self, folders: Folders) -> SettingsCard:
-        card = SettingsCard(self._theme, "Folders")
-        for name, path in (
-            ("Models", folders.models),
-            ("Conversations and settings", folders.data),
-            ("Logs", folders.logs),
-        ):
-            card.add_widget(_folder_row(name, path))
-        return card
-
     def _about(self, engine_version: str) -> SettingsCard:
         card = SettingsCard(self._theme, "About")
         text = QLabel(
@@ -201,20 +209,3 @@ class SettingsPage(QWidget):
         spin.setValue(getattr(self._settings.settings, key))
         spin.valueChanged.connect(lambda value: self._settings.change(**{key: value}))
         return spin
-
-
-def _folder_row(name: str, path: Path) -> QWidget:
-    row = QWidget()
-    layout = QHBoxLayout(row)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(16)
-    texts = QVBoxLayout()
-    texts.setSpacing(2)
-    texts.addWidget(QLabel(name))
-    texts.addWidget(ElidedLabel(str(path), tone="caption", mode=Qt.TextElideMode.ElideMiddle))
-    layout.addLayout(texts, 1)
-    button = QPushButton("Open")
-    button.setAccessibleName(f"Open the folder: {name}")
-    button.clicked.connect(lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(str(path))))
-    layout.addWidget(button)
-    return row

@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, Signal
 
 from m1desk.engines.status import EngineState, EngineStatus
 from m1desk.errors import M1DeskError
-from m1desk.ui.viewmodels.models import model_title
+from m1desk.ui.viewmodels.model_entries import model_title
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine

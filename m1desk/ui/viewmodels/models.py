@@ -1,117 +1,86 @@
-"""The model files on this machine: those in the model folders and those used lately."""
+"""The models on this machine: our folder's, the user's, other programs', and those added."""
 
 from __future__ import annotations
 
 import asyncio
-import re
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from m1desk.errors import M1DeskError, ModelFileError, StorageError
-from m1desk.models import (
-    GgufHeader,
-    LocalModel,
-    check_loadable,
-    read_gguf_header,
-    scan_models,
+from m1desk.errors import M1DeskError
+from m1desk.models import OtherPlaces, Removal, plan_removal, remove_model
+from m1desk.ui.viewmodels.model_entries import (
+    FileReport,
+    ModelEntry,
+    ModelList,
+    find_entries,
+    inspect_file,
 )
-from m1desk.ui.units import bytes_text, context_text, short_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from m1desk.store import AppSettings
     from m1desk.ui.bridge import Bridge
     from m1desk.ui.viewmodels.settings import SettingsViewModel
-
-_SHARD: Final = re.compile(r"-\d{5}-of-\d{5}$")
-
-
-@dataclass(frozen=True, slots=True)
-class ModelEntry:
-    """A model in the list.
-
-    Attributes:
-        in_folder: it lies in a model folder; others are listed because they were used or added.
-    """
-
-    model: LocalModel
-    in_folder: bool
-
-    @property
-    def path(self) -> Path:
-        """The file to load."""
-        return self.model.path
-
-    @property
-    def title(self) -> str:
-        """The file's name without its ending: what the engine calls the model too."""
-        return model_title(self.path)
-
-    @property
-    def detail(self) -> str:
-        """What it is, in a line; only its size when it can't be read."""
-        header = self.model.header
-        return describe(header) if header is not None else bytes_text(self.model.size_bytes)
-
-    @property
-    def problem(self) -> str:
-        """Why it can't be loaded, "" when it can."""
-        return self.model.error
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """All its files; of a broken model the one that was found."""
-        return self.model.header.parts if self.model.header else (self.path,)
-
-
-@dataclass(frozen=True, slots=True)
-class FileReport:
-    """What looking into a file gave: its header or why there is none, and whether it can load."""
-
-    path: Path
-    header: GgufHeader | None
-    error: M1DeskError | None
 
 
 class ModelsViewModel(QObject):
     """Looks at the disk on the loop's threads and keeps the list.
 
+    `own` is the app's folder for models; `others` are other programs', by default this user's.
+
     Signals:
         changed: the list is new (read `entries`).
         failed: an M1DeskError.
-        deleted: title (str) of a deleted model and the bytes freed (object: more than 32 bits).
+        deleted: the ModelEntry that was deleted and the bytes freed (object: more than 32 bits).
     """
 
     changed = Signal()
     failed = Signal(object)
-    deleted = Signal(str, object)
+    deleted = Signal(object, object)
 
     def __init__(
         self,
         bridge: Bridge,
         settings: SettingsViewModel,
-        folder: Path,
+        own: Path,
+        *,
+        others: OtherPlaces | None = None,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._bridge = bridge
         self._settings = settings
-        self._folder = folder
-        self._entries: tuple[ModelEntry, ...] = ()
+        self._own = own
+        self._others = others
+        self._list = ModelList(())
         self._scanned = False
+        self._scanning = False
+        self._again = False
+        self._places = _places(settings.settings)
+        settings.changed.connect(self._on_settings_changed)
 
     @property
     def entries(self) -> tuple[ModelEntry, ...]:
         """The models, by name."""
-        return self._entries
+        return self._list.entries
+
+    @property
+    def gguf_entries(self) -> tuple[ModelEntry, ...]:
+        """Those the engine here might load: no checkpoints, nothing that is still being fetched."""
+        return tuple(entry for entry in self.entries if entry.is_gguf)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A line for each place that could not be looked into."""
+        return self._list.notes
 
     @property
     def folder(self) -> Path:
-        """The app's own folder for models."""
-        return self._folder
+        """The folder models are fetched to."""
+        return self._settings.settings.models_place(self._own)
 
     @property
     def was_scanned(self) -> bool:
@@ -119,24 +88,38 @@ class ModelsViewModel(QObject):
         return self._scanned
 
     def refresh(self) -> None:
-        """Look at the folders again."""
+        """Look at the folders again; while that is being done, once more afterwards."""
+        if self._scanning:
+            self._again = True
+            return
+        self._scanning = True
         settings = self._settings.settings
-        folders = (self._folder, *(Path(folder) for folder in settings.model_folders))
-        recent = tuple(Path(path) for path in settings.recent_models)
+        listed = dict.fromkeys((*settings.added_models, *settings.recent_models))
         self._bridge.submit(
-            asyncio.to_thread(find_entries, folders, recent),
+            asyncio.to_thread(
+                find_entries,
+                self._own,
+                settings.folders_beside(self._own),
+                tuple(Path(path) for path in listed),
+                self._others,
+            ),
             on_done=self._on_found,
-            on_error=self._on_error,
+            on_error=self._on_not_found,
         )
 
     def inspect(self, path: Path, on_done: Callable[[FileReport], None]) -> None:
         """Look into a file and call `on_done` on the GUI thread; what is wrong is in the report."""
         self._bridge.submit(asyncio.to_thread(inspect_file, path), on_done=on_done)
 
-    def add(self, path: Path) -> None:
-        """List a file, wherever it lies."""
-        text = str(path.absolute())
-        self._settings.change(recent_models=self._settings.settings.recent_with(text))
+    def add(self, *paths: Path) -> None:
+        """List files, wherever they lie; a folder is looked into from now on."""
+        settings = self._settings.settings
+        files = [str(path.absolute()) for path in paths if not path.is_dir()]
+        folders = [str(path.absolute()) for path in paths if path.is_dir()]
+        self._settings.change(
+            added_models=tuple(dict.fromkeys((*files, *settings.added_models))),
+            model_folders=tuple(dict.fromkeys((*settings.model_folders, *folders))),
+        )
         self.refresh()
 
     def remove(self, entry: ModelEntry) -> None:
@@ -144,106 +127,58 @@ class ModelsViewModel(QObject):
         self._settings.forget_model(entry.path)
         self.refresh()
 
-    def delete(self, entry: ModelEntry) -> None:
-        """Delete a model's files for good."""
+    def plan_deletion(self, entry: ModelEntry, on_planned: Callable[[Removal], None]) -> None:
+        """Find out what deleting a model would do, and call `on_planned` on the GUI thread."""
         self._bridge.submit(
-            asyncio.to_thread(delete_files, entry.files),
+            asyncio.to_thread(plan_removal, entry.model),
+            on_done=on_planned,
+            on_error=self._on_error,
+        )
+
+    def delete(self, entry: ModelEntry, removal: Removal) -> None:
+        """Delete a model for good, as planned."""
+        self._bridge.submit(
+            asyncio.to_thread(remove_model, removal),
             on_done=lambda freed: self._on_deleted(entry, freed),
             on_error=self._on_error,
         )
 
-    def _on_found(self, entries: tuple[ModelEntry, ...]) -> None:
-        self._entries = entries
+    def _on_found(self, found: ModelList) -> None:
+        self._list = found
         self._scanned = True
+        self._on_scan_ended()
         self.changed.emit()
+
+    def _on_not_found(self, error: Exception) -> None:
+        self._on_scan_ended()
+        self._tell(error)
+
+    def _on_scan_ended(self) -> None:
+        self._scanning = False
+        if self._again:
+            self._again = False
+            self.refresh()
 
     def _on_deleted(self, entry: ModelEntry, freed: int) -> None:
         self._settings.forget_model(entry.path)
-        self.deleted.emit(entry.title, freed)
+        self.deleted.emit(entry, freed)
         self.refresh()
 
     def _on_error(self, error: Exception) -> None:
+        self._tell(error)
+        self.refresh()
+
+    def _tell(self, error: Exception) -> None:
         if not isinstance(error, M1DeskError):
             raise error
         self.failed.emit(error)
-        self.refresh()
+
+    def _on_settings_changed(self, settings: AppSettings) -> None:
+        places = _places(settings)
+        if places != self._places:
+            self._places = places
+            self.refresh()
 
 
-def find_entries(folders: tuple[Path, ...], recent: tuple[Path, ...]) -> tuple[ModelEntry, ...]:
-    """Look at all model files; blocks while the disk is read."""
-    found = {
-        model.path.absolute(): ModelEntry(_checked(model), in_folder=True)
-        for model in scan_models(*folders)
-    }
-    for path in recent:
-        if path.absolute() not in found:
-            found[path.absolute()] = ModelEntry(_checked(_look(path)), in_folder=False)
-    return tuple(sorted(found.values(), key=lambda entry: (entry.title.casefold(), entry.path)))
-
-
-def inspect_file(path: Path) -> FileReport:
-    """Read a file's header and ask whether the engine can load it; blocks."""
-    try:
-        header = read_gguf_header(path)
-    except M1DeskError as error:
-        return FileReport(path, None, error)
-    try:
-        check_loadable(header)
-    except ModelFileError as error:
-        return FileReport(header.path, header, error)
-    return FileReport(header.path, header, None)
-
-
-def delete_files(paths: tuple[Path, ...]) -> int:
-    """Delete files and return the bytes freed; raises StorageError at the first that stays."""
-    freed = 0
-    for path in paths:
-        try:
-            size = path.stat().st_size
-            path.unlink()
-        except OSError as error:
-            raise StorageError(
-                f"{path.name} could not be deleted.",
-                f"The system says: {error.strerror or error}.",
-                "Check the permissions of its folder, or delete it there yourself.",
-            ) from error
-        freed += size
-    return freed
-
-
-def model_title(path: Path) -> str:
-    """Name a model by its file, without the ending and the numbers of a split one."""
-    return _SHARD.sub("", path.stem)
-
-
-def describe(header: GgufHeader) -> str:
-    """Describe a model in a line: architecture, parameters, quantization, size, trained context."""
-    parts = [
-        header.architecture,
-        f"{short_count(header.parameter_count)} parameters",
-        header.file_type_name,
-        bytes_text(header.size_bytes),
-    ]
-    if header.context_tokens:
-        parts.append(f"{context_text(header.context_tokens)} context")
-    return " · ".join(part for part in parts if part)
-
-
-def _look(path: Path) -> LocalModel:
-    try:
-        header = read_gguf_header(path)
-    except M1DeskError as error:
-        size = path.stat().st_size if path.is_file() else 0
-        return LocalModel(path, path.stem, size, error=str(error))
-    return LocalModel(header.path, header.name, header.size_bytes, header)
-
-
-def _checked(model: LocalModel) -> LocalModel:
-    """Note what keeps the engine from loading a file that could be read."""
-    if model.header is None or model.error:
-        return model
-    try:
-        check_loadable(model.header)
-    except ModelFileError as error:
-        return replace(model, error=str(error))
-    return model
+def _places(settings: AppSettings) -> tuple[object, ...]:
+    return settings.model_folders, settings.download_folder

@@ -55,9 +55,12 @@ class SettingsViewModel(QObject):
         self.change(last_model_path=text, recent_models=self._settings.recent_with(text))
 
     def forget_model(self, path: Path) -> None:
-        """Take a model out of those used lately."""
-        recent = tuple(entry for entry in self._settings.recent_models if entry != str(path))
-        self.change(recent_models=recent)
+        """Take a model out of those used lately and those added."""
+        now = self._settings
+        self.change(
+            recent_models=tuple(entry for entry in now.recent_models if entry != str(path)),
+            added_models=tuple(entry for entry in now.added_models if entry != str(path)),
+        )
 
     def _save(self) -> None:
         try:

@@ -45,6 +45,9 @@ class Composer(QFrame):
         self.gauge = ContextGauge(theme)
         self._hint = QLabel()
         self._hint.setProperty("tone", "caption")
+        self._note = QLabel()
+        self._note.setProperty("tone", "caption")
+        self._placeholder = _PLACEHOLDER
         self.button = IconButton(theme, "send", "Send message")
         self.button.setProperty("kind", "primary")
         self._lay_out()
@@ -58,6 +61,7 @@ class Composer(QFrame):
         row.setSpacing(8)
         row.addWidget(self.gauge)
         row.addWidget(self._hint, 1)
+        row.addWidget(self._note)
         row.addWidget(self.button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(14, 10, 8, 8)
@@ -88,6 +92,21 @@ class Composer(QFrame):
         """What is said beside the gauge: why nothing can be sent, or ""."""
         return self._hint.text()
 
+    @property
+    def note(self) -> str:
+        """What is said beside the button."""
+        return self._note.text()
+
+    def set_note(self, text: str, details: str = "") -> None:
+        """Say something beside the button, with details as its tooltip."""
+        self._note.setText(text)
+        self._note.setToolTip(details)
+
+    def set_placeholder(self, text: str) -> None:
+        """Set what an empty field says while something can be sent."""
+        self._placeholder = text
+        self._refresh()
+
     def set_text(self, text: str) -> None:
         """Put a text into the field, ready to be sent."""
         self.field.setPlainText(text)
@@ -106,7 +125,7 @@ class Composer(QFrame):
     def _refresh(self) -> None:
         # An empty field shows the reason itself.
         self._hint.setText(self._reason if self.text and not self._answering else "")
-        self.field.setPlaceholderText(self._reason or _PLACEHOLDER)
+        self.field.setPlaceholderText(self._reason or self._placeholder)
         self.field.viewport().update()  # Qt 6.11 paints another placeholder only when made to
         if self._answering:
             self.button.set_icon("stop")

@@ -18,6 +18,8 @@ from PySide6.QtWidgets import (
 from m1desk.ui.icons import icon_pixmap
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from m1desk.ui.theme import Theme
 
 EXAMPLES: Final = (
@@ -26,6 +28,14 @@ EXAMPLES: Final = (
     ("Improve a text", "Make this e-mail shorter and friendlier:\n\n"),
     ("Compare options", "Compare SQLite and PostgreSQL for a desktop app, in a table."),
 )
+
+DEMO_EXAMPLES: Final = (
+    ("What is this?", "Who are you?"),
+    ("What it can do", "What can you do?"),
+    ("Models", "How do I get a bigger model?"),
+    ("Words", "What is quantization?"),
+)
+"""What the demo model can answer; about documents it is asked on their own page."""
 
 _EXAMPLE_WIDTH: Final = 156
 _EXAMPLE_HEIGHT: Final = 80
@@ -45,6 +55,8 @@ class ConversationEmpty(QWidget):
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = theme
+        self._examples = QGridLayout()
+        self._shown: tuple[tuple[str, str], ...] = ()
         self._picture = QLabel()
         self._title = QLabel()
         self._title.setProperty("tone", "heading")
@@ -82,16 +94,27 @@ class ConversationEmpty(QWidget):
             self._text.setText("Ask below, or begin with one of these.")
         self._load.setVisible(bool(reason) and not busy)
 
+    def set_examples(self, examples: Sequence[tuple[str, str]]) -> None:
+        """Offer these: a title and a prompt each."""
+        if examples == self._shown:
+            return
+        self._shown = tuple(examples)
+        while (item := self._examples.takeAt(0)) is not None:
+            old = item.widget()
+            if old is not None:
+                old.deleteLater()
+        for number, (title, prompt) in enumerate(examples):
+            self._examples.addWidget(self._make_example(title, prompt), number // 2, number % 2)
+
     def _lay_out(self) -> None:
         metrics = self._theme.metrics
-        grid = QGridLayout()
+        grid = self._examples
         grid.setSpacing(metrics.space_m)
-        for number, (title, prompt) in enumerate(EXAMPLES):
-            grid.addWidget(self._make_example(title, prompt), number // 2, number % 2)
+        grid.setContentsMargins(0, 0, 0, 0)
         box = QWidget()
         box.setMaximumWidth(640)
         box.setLayout(grid)
-        grid.setContentsMargins(0, 0, 0, 0)
+        self.set_examples(EXAMPLES)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(metrics.space_xl, 0, metrics.space_xl, 0)
         layout.setSpacing(metrics.space_m)

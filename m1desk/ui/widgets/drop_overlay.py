@@ -28,19 +28,37 @@ def dropped_model(data: QMimeData) -> Path | None:
     return paths[0]
 
 
+def dropped_models(data: QMimeData) -> tuple[Path, ...]:
+    """Return the local files ending in .gguf and the folders that are dragged, none if others."""
+    paths = tuple(Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile())
+    fit = all(path.suffix.lower() == ".gguf" or path.is_dir() for path in paths)
+    return paths if fit else ()
+
+
+def dropped_documents(data: QMimeData) -> tuple[Path, ...]:
+    """Return the local files and folders that are dragged if they are to be read, not loaded."""
+    paths = tuple(Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile())
+    return () if all(path.suffix.lower() == ".gguf" for path in paths) else paths
+
+
 class DropOverlay(QWidget):
     """Covers its parent; says what dropping will do."""
 
-    def __init__(self, theme: Theme, parent: QWidget) -> None:
+    def __init__(
+        self, theme: Theme, parent: QWidget, text: str = "Drop to load this model"
+    ) -> None:
         super().__init__(parent)
         self._theme = theme
         self._covered = parent
+        self._text = text
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self.setAccessibleName("Drop the file to load this model")
+        self.setAccessibleName(text)
         self.hide()
 
-    def cover(self) -> None:
-        """Show it over the whole parent."""
+    def cover(self, text: str = "") -> None:
+        """Show it over the whole parent, with another text if one is given."""
+        self._text = text or self._text
+        self.setAccessibleName(self._text)
         self.setGeometry(self._covered.rect())
         self.raise_()
         self.show()
@@ -61,4 +79,5 @@ class DropOverlay(QWidget):
         font.setWeight(font.Weight.DemiBold)
         painter.setFont(font)
         painter.setPen(QColor(palette.text))
-        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, "Drop to load this model")
+        centred = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
+        painter.drawText(frame.adjusted(24, 24, -24, -24), centred, self._text)

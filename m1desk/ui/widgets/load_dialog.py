@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 from m1desk.fit import estimate_memory
 from m1desk.ui.theme import set_look
 from m1desk.ui.units import bytes_text, context_text, short_count
-from m1desk.ui.viewmodels.models import model_title
+from m1desk.ui.viewmodels.model_entries import model_title
 from m1desk.ui.widgets.elided_label import ElidedLabel
 from m1desk.ui.widgets.load_estimate import EstimatePanel
 from m1desk.ui.widgets.load_options import LoadOptions
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from m1desk.models import GgufHeader
     from m1desk.store import AppSettings
     from m1desk.ui.theme import Theme
-    from m1desk.ui.viewmodels.models import FileReport
+    from m1desk.ui.viewmodels.model_entries import FileReport
 
 
 _WIDTH: Final = 640

@@ -101,13 +101,9 @@ class EstimatePanel(QFrame):
     def show_estimate(self, estimate: MemoryEstimate, free: FreeMemory | None) -> Verdict:
         """Show it and return whether it fits."""
         verdict = judge(estimate, free)
-        sizes = (
-            estimate.weights_bytes,
-            estimate.kv_bytes,
-            estimate.state_bytes,
-            estimate.compute_bytes,
-        )
-        self._total.setText(f"About {bytes_text(estimate.total_bytes)} of memory (estimate)")
+        needs = estimate.needs
+        sizes = (needs.weights, needs.kv_cache, needs.state, needs.compute)
+        self._total.setText(f"About {bytes_text(needs.total)} of memory (estimate)")
         self._free.setText(_free_text(free))
         self._bar.show_sizes(sizes, _all_free(free))
         self._parts.setText(self._parts_text(sizes))
@@ -150,8 +146,9 @@ def _free_text(free: FreeMemory | None) -> str:
     if free is None:
         return "looking at this computer …"
     if free.gpu_bytes is None or free.unified:
-        return f"{bytes_text(_all_free(free))} free now"
-    return f"free now: {bytes_text(free.gpu_bytes)} GPU, {bytes_text(free.ram_bytes)} RAM"
+        return f"{bytes_text(_all_free(free))} usable now"
+    gpu, ram = bytes_text(free.gpu_bytes), bytes_text(free.ram_bytes)
+    return f"usable now: {gpu} GPU, {ram} RAM"
 
 
 def _all_free(free: FreeMemory | None) -> int:

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
 )
 
 from m1desk.engines.status import LlamaSettings
+from m1desk.fit import expert_layers
 from m1desk.ui.widgets.calm_fields import choice, whole_number
 from m1desk.ui.widgets.load_context import ContextField
 
@@ -54,14 +55,27 @@ class LoadOptions(QWidget):
         self._parallel = whole_number("Requests served at once", 1, _MOST_PARALLEL)
         self._gpu_layers = whole_number("Layers on the GPU", -1, 999)
         self._gpu_layers.setSpecialValueText("All")
+        self._cpu_experts = whole_number(
+            "Layers whose experts stay in main memory", 0, 999, suffix=" layers"
+        )
+        self._cpu_experts.setSpecialValueText("None")
+        self._layers = 0
         self._kv_type = choice("Type of the KV cache", _KV_TYPES)
         self._flash = choice("Flash attention", _SWITCH)
         self._threads = whole_number("Processor threads", 0, 512)
         self._threads.setSpecialValueText("Automatic (measured)")
         self._ubatch = whole_number("Prefill batch in tokens", 32, 4096)
         self._ubatch.setSingleStep(128)
+        self._form = _form(theme.metrics.space_m)
         self._advanced = QWidget()
         self._toggle = QToolButton()
+        self._numbers = (
+            self._parallel,
+            self._gpu_layers,
+            self._cpu_experts,
+            self._threads,
+            self._ubatch,
+        )
         self._lay_out()
         self._take(defaults)
         self._connect()
@@ -77,7 +91,11 @@ class LoadOptions(QWidget):
         """Limit the choices to what the model allows."""
         self.context.set_most(header.context_tokens)
         self.context.set_tokens(default_context)
-        self._gpu_layers.setMaximum(header.block_count + 1)
+        self._layers = header.block_count
+        self._gpu_layers.setMaximum(self._layers + 1)
+        has_experts = self._has_gpu and header.expert_count > 0
+        self._cpu_experts.setMaximum(self._layers if has_experts else 0)
+        self._form.setRowVisible(self._cpu_experts, has_experts)
 
     def settings(self, path: Path) -> LlamaSettings:
         """Put the choices together."""
@@ -90,14 +108,17 @@ class LoadOptions(QWidget):
             ubatch_tokens=self._ubatch.value(),
             threads=self._threads.value() or None,
             flash_attention=self._flash.currentData(),
+            cpu_expert_layers=expert_layers(self._cpu_experts.value(), self._layers),
         )
 
     def _lay_out(self) -> None:
         metrics = self._theme.metrics
-        form = _form(metrics.space_m)
+        form = self._form
         form.addRow(_label("Context length"), self.context)
         if self._has_gpu:
             form.addRow(_label("GPU layers"), self._gpu_layers)
+        form.addRow(_label("Experts in RAM"), self._cpu_experts)
+        form.setRowVisible(self._cpu_experts, False)
         self._toggle.setText("Advanced")
         self._toggle.setProperty("kind", "ghost")
         self._toggle.setProperty("flush", True)
@@ -119,7 +140,7 @@ class LoadOptions(QWidget):
         layout.addLayout(form)
         layout.addWidget(self._toggle, alignment=Qt.AlignmentFlag.AlignLeft)
         layout.addWidget(self._advanced)
-        for field in (self._parallel, self._gpu_layers, self._threads, self._ubatch):
+        for field in self._numbers:
             field.setFixedWidth(_FIELD_WIDTH)
         for box in (self._kv_type, self._flash):
             box.setFixedWidth(_FIELD_WIDTH)
@@ -134,7 +155,7 @@ class LoadOptions(QWidget):
     def _connect(self) -> None:
         self._toggle.toggled.connect(self._on_toggled)
         self.context.changed.connect(self.changed)
-        for spin in (self._parallel, self._gpu_layers, self._threads, self._ubatch):
+        for spin in self._numbers:
             spin.valueChanged.connect(self.changed)
         for box in (self._kv_type, self._flash):
             box.currentIndexChanged.connect(self.changed)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from m1desk.engines.status import EngineStatus
     from m1desk.ui.theme import Theme
-    from m1desk.ui.viewmodels.models import ModelEntry
+    from m1desk.ui.viewmodels.model_entries import ModelEntry
 
 _WIDEST: Final = 460
 

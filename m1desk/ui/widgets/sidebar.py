@@ -30,9 +30,10 @@ class PageEntry:
 
 PAGES: Final = (
     PageEntry("chat", "Chat", "chat", "Ctrl+1"),
-    PageEntry("models", "Models", "model", "Ctrl+2"),
-    PageEntry("monitor", "Monitor", "monitor", "Ctrl+3"),
-    PageEntry("settings", "Settings", "settings", "Ctrl+4"),
+    PageEntry("documents", "Documents", "documents", "Ctrl+2"),
+    PageEntry("models", "Models", "model", "Ctrl+3"),
+    PageEntry("monitor", "Monitor", "monitor", "Ctrl+4"),
+    PageEntry("settings", "Settings", "settings", "Ctrl+5"),
 )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtGui import QColor, QPainter
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QToolButton, QWidget
 
 from m1desk.ui.units import bytes_pair, percent_text, seconds_text, speed_text, tokens_text
 from m1desk.ui.widgets.elided_label import ElidedLabel
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from m1desk.ui.viewmodels.engine_activity import Activity
 
 _MESSAGE_MS: Final = 6000
+_OFFER_MS: Final = 30_000
 _STATES: Final = {
     "stopped": ("No model loaded", "border_strong"),
     "starting": ("Starting the engine", "warning"),
@@ -72,6 +73,12 @@ class StatusBar(QFrame):
         self._progress.setTextVisible(False)
         self._progress.setAccessibleName("Prompt read")
         self._progress.hide()
+        self._offer = QToolButton()
+        self._offer.setProperty("small", True)
+        self._offer.setAccessibleName("Next step")
+        self._offer.hide()
+        self._accept: Callable[[], object] | None = None
+        self._offer.clicked.connect(self._on_offer_taken)
         self._task = ""
         self._message = ""
         self._forget = QTimer(self)
@@ -116,6 +123,7 @@ class StatusBar(QFrame):
             self._work.set_text("Writing")
         else:
             self._work.set_text(self._message or self._task)
+        self._offer.setVisible(self._accept is not None and not activity.writing)
         last = activity.last
         _set(
             self._first_token,
@@ -127,9 +135,19 @@ class StatusBar(QFrame):
 
     def tell(self, message: str) -> None:
         """Say for some seconds what was done."""
+        self._withdraw_offer()
         self._message = message
         self._forget.start(_MESSAGE_MS)
         self._work.set_text(message)
+
+    def offer(self, message: str, label: str, accept: Callable[[], object]) -> None:
+        """Say for half a minute what was done, with a button for the next step."""
+        self.tell(message)
+        self._accept = accept
+        self._offer.setText(label)
+        self._offer.setAccessibleName(f"{label} {message}")
+        self._offer.show()
+        self._forget.start(_OFFER_MS)
 
     def show_task(self, task: str) -> None:
         """Say what goes on in the background, "" for nothing."""
@@ -156,16 +174,29 @@ class StatusBar(QFrame):
         layout.addStretch(1)
         layout.addWidget(self._progress)
         layout.addWidget(self._work)
+        layout.addWidget(self._offer)
         for figure in (self._first_token, self._speed, self._ram, self._vram):
             layout.addSpacing(metrics.space_s)
             layout.addWidget(figure)
             figure.hide()
         self._ram.show()
 
+    def _on_offer_taken(self) -> None:
+        accept = self._accept
+        self._forget.stop()
+        self._on_forget()
+        if accept is not None:
+            accept()
+
+    def _withdraw_offer(self) -> None:
+        self._accept = None
+        self._offer.hide()
+
     def _on_forget(self) -> None:
         if self._forget.isActive():
             return
         self._message = ""
+        self._withdraw_offer()
         if self._activity is not None:
             self.show_activity(self._activity)
         else:

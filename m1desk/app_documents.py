@@ -1,0 +1,164 @@
+"""Connects documents and the questions about them with their page and the window."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, SignalInstance
+
+from m1desk.documents import read_documents
+from m1desk.models.demo import sample_documents
+from m1desk.ui.pages.documents_page import DocumentsPage
+from m1desk.ui.viewmodels.documents import DocumentsViewModel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from m1desk.app_core import Core
+    from m1desk.engines import EngineStatus, Forecast
+    from m1desk.engines.turn import SamplingParameters
+    from m1desk.store import AppSettings
+    from m1desk.ui.bridge import Bridge
+    from m1desk.ui.main_window import MainWindow
+    from m1desk.ui.theme import Theme
+    from m1desk.ui.viewmodels.engine import EngineViewModel
+    from m1desk.ui.viewmodels.settings import SettingsViewModel
+
+_log = logging.getLogger(__name__)
+
+_SAMPLE_NAME = "Sample documents"
+
+
+class DocumentsDesk(QObject):
+    """Makes the Documents page with what is behind it; `connect_window` joins it with the rest."""
+
+    def __init__(
+        self,
+        theme: Theme,
+        window: MainWindow,
+        bridge: Bridge,
+        *,
+        core: Core,
+        settings: SettingsViewModel,
+        engine: EngineViewModel,
+    ) -> None:
+        super().__init__(window)
+        self._window = window
+        self._bridge = bridge
+        self._core = core
+        self._settings = settings
+        self._engine = engine
+        self._forecast: Forecast | None = None
+        self._forecast_for: object = None
+        self.documents = DocumentsViewModel(
+            bridge, core.documents, settings, read_documents, parent=self
+        )
+        self.page = DocumentsPage(theme, self.documents, self._predict)
+
+    @property
+    def failures(self) -> tuple[SignalInstance, ...]:
+        """The signals that tell an error to be shown in the banner."""
+        return (self.page.failed,)
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether any documents are being asked about."""
+        return self.documents.questions.is_any_asking
+
+    def connect_window(self, choose_model: Callable[[], object]) -> None:
+        """Join the page with the window; `choose_model` opens the list of models."""
+        window, page = self._window, self.page
+        window.documents_dropped.connect(self._on_dropped)
+        window.page_changed.connect(lambda _: self._show_drop_text())
+        window.command.connect(self._on_command)
+        page.context_wished.connect(self._on_context_wished)
+        page.model_wished.connect(choose_model)
+        page.sample_wished.connect(self._on_sample_wished)
+        self.documents.files.opened.connect(lambda _: self._show_drop_text())
+        self.documents.questions.exported.connect(
+            lambda path: window.status_bar.tell(f"Saved {path}")
+        )
+        self._settings.changed.connect(self._on_settings)
+        self._on_settings(self._settings.settings)
+
+    def begin(self) -> None:
+        """Read what there is; answers that a crash cut off are marked before."""
+        self.documents.start()
+
+    def set_engine(self, status: EngineStatus) -> None:
+        """Take the engine's state."""
+        settings = self._engine.settings if status.is_ready else None
+        self.documents.set_engine(status, settings)
+        if settings is not None and status.endpoint != self._forecast_for:
+            self._forecast_for = status.endpoint
+            self._forecast = None
+            work = asyncio.to_thread(self._core.forecast, settings)
+            self._bridge.submit(work, self._on_forecast, self._on_no_forecast)
+
+    def set_sampling(self, sampling: SamplingParameters) -> None:
+        """Take how answers are sampled."""
+        self.documents.set_sampling(sampling)
+
+    def work(self) -> str:
+        """Say what closing the window would interrupt, "" for nothing."""
+        if self.is_asking:
+            return "A question about documents is being answered. What is read by now is kept."
+        return "Files are being read." if self.documents.files.reading is not None else ""
+
+    def close(self) -> None:
+        """Let nothing keep the app from ending."""
+        self.documents.files.cancel_reading()
+        self.page.release()
+
+    # -- what happens ------------------------------------------------------------------------------
+
+    def _on_dropped(self, paths: tuple[Path, ...]) -> None:
+        """Add to the set in sight; elsewhere a new set is made."""
+        if self._window.page == "documents":
+            self.documents.add(paths)
+        else:
+            self.documents.add_to_new(paths)
+            self._window.show_page("documents")
+
+    def _show_drop_text(self) -> None:
+        info = self.documents.files.info
+        is_here = self._window.page == "documents" and info is not None
+        self._window.set_documents_text(
+            f"Drop to add to “{info.name}”" if is_here and info else "Drop to read as documents"
+        )
+
+    def _on_command(self, name: str) -> None:
+        if name == "stop" and self._window.page == "documents":
+            self.page.stop()
+
+    def _on_context_wished(self, tokens: int) -> None:
+        """Load the model that is loaded once more, with a longer context."""
+        settings = self._engine.settings
+        if settings is not None:
+            self._engine.load(replace(settings, context_tokens=tokens))
+
+    def _on_sample_wished(self) -> None:
+        self.documents.add_to_new(sample_documents(), _SAMPLE_NAME)
+
+    def _on_settings(self, settings: AppSettings) -> None:
+        self._core.documents.budget_bytes = settings.prepared_budget_bytes
+
+    # -- how long it will take ---------------------------------------------------------------------
+
+    def _predict(self, tokens: int) -> tuple[float, float] | None:
+        if self._forecast is None:
+            return None
+        seconds = self._forecast.first_token_seconds(tokens)
+        return min(seconds.low, seconds.high), max(seconds.low, seconds.high)
+
+    def _on_forecast(self, forecast: Forecast) -> None:
+        self._forecast = forecast
+        self.page.set_view.show_prediction()
+
+    @staticmethod
+    def _on_no_forecast(error: Exception) -> None:
+        _log.warning("no prediction for this model: %s", error)

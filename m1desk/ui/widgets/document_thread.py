@@ -1,0 +1,198 @@
+"""The questions about a set and their answers, newest at the bottom."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
+
+from m1desk.ui.widgets.document_answer import DocumentAnswer
+from m1desk.ui.widgets.markdown_highlight import Highlighter
+from m1desk.ui.widgets.markdown_style import MarkdownStyle
+
+if TYPE_CHECKING:
+    from PySide6.QtGui import QResizeEvent
+
+    from m1desk.documents import AskedQuestion
+    from m1desk.ui.theme import Theme
+    from m1desk.ui.viewmodels.document_reading import EngineReading
+
+PAGE: Final = 8
+"""Questions shown at first, and more at a time."""
+
+_NEAR_BOTTOM: Final = 32
+
+
+class DocumentThread(QScrollArea):
+    """Shows the newest questions; earlier ones come when they are asked for.
+
+    Signals:
+        citation_chosen: question id and number (int, from 1) of a citation.
+        wished: question id and what is wanted of it (see `DocumentAnswer.wished`).
+        link_clicked: an address in an answer.
+    """
+
+    citation_chosen = Signal(object, int)
+    wished = Signal(object, str)
+    link_clicked = Signal(str)
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self._look = MarkdownStyle(theme.palette, theme.metrics)
+        self.highlighter = Highlighter(self)
+        self._earlier: list[AskedQuestion] = []
+        self._answers: dict[int, DocumentAnswer] = {}
+        self._stuck = True
+        self._place: tuple[DocumentAnswer, int] | None = None
+        self._column = QWidget()
+        self._layout = QVBoxLayout(self._column)
+        self._more = QPushButton("Show earlier questions")
+        self._hint = QLabel()
+        self._set_up()
+
+    def _set_up(self) -> None:
+        metrics = self._theme.metrics
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setAccessibleName("Questions and answers")
+        self._more.setProperty("kind", "ghost")
+        self._more.clicked.connect(self._on_more)
+        self._hint.setProperty("tone", "faint")
+        self._hint.setWordWrap(True)
+        self._hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._layout.setSpacing(metrics.space_xxl)
+        self._layout.addWidget(self._more, alignment=Qt.AlignmentFlag.AlignHCenter)
+        self._layout.addWidget(self._hint, 1)
+        self._layout.addStretch(1)
+        self.setWidget(self._column)
+        bar = self.verticalScrollBar()
+        bar.valueChanged.connect(self._on_scrolled)
+        bar.rangeChanged.connect(self._on_grown)
+        self._theme.changed.connect(self._on_theme_changed)
+        self.set_questions(())
+
+    # -- what is shown -----------------------------------------------------------------------------
+
+    @property
+    def answers(self) -> tuple[DocumentAnswer, ...]:
+        """The questions that are shown now, in order."""
+        return tuple(self._answers.values())
+
+    def set_hint(self, text: str) -> None:
+        """Set what is said where nothing was asked yet."""
+        self._hint.setText(text)
+
+    def set_questions(self, questions: tuple[AskedQuestion, ...]) -> None:
+        """Show these instead, the newest ones first."""
+        for answer in list(self._answers.values()):
+            self._drop(answer)
+        self._answers = {}
+        self._earlier = list(questions[:-PAGE])
+        self._stuck = True
+        for question in questions[-PAGE:]:
+            self._make(question)
+        self._show_state()
+
+    def add(self, question: AskedQuestion) -> None:
+        """Add a question at the end and follow it."""
+        self._stuck = True
+        self._make(question)
+        self._show_state()
+
+    def replace(self, question: AskedQuestion) -> None:
+        """Show a question in its new state."""
+        answer = self._answers.get(question.id)
+        if answer is not None:
+            answer.show_question(question)
+
+    def remove(self, question_id: int) -> None:
+        """Take a question away."""
+        self._earlier = [one for one in self._earlier if one.id != question_id]
+        answer = self._answers.pop(question_id, None)
+        if answer is not None:
+            self._drop(answer)
+        self._show_state()
+
+    def feed(self, question_id: int, kind: str, text: str) -> None:
+        """Pass on more of an answer or of its thinking."""
+        answer = self._answers.get(question_id)
+        if answer is not None:
+            answer.append(kind, text)
+
+    def show_reading(self, question_id: int, reading: EngineReading) -> None:
+        """Show how far the engine has read for an answer."""
+        answer = self._answers.get(question_id)
+        if answer is not None:
+            answer.show_reading(reading)
+
+    # -- inside ------------------------------------------------------------------------------------
+
+    def _make(self, question: AskedQuestion, index: int | None = None) -> None:
+        answer = DocumentAnswer(question, self._theme, self._look, self.highlighter)
+        number = question.id
+        answer.citation_chosen.connect(lambda place: self.citation_chosen.emit(number, place))
+        answer.wished.connect(lambda wish: self.wished.emit(number, wish))
+        answer.link_clicked.connect(self.link_clicked)
+        place = self._layout.count() - 1 if index is None else index
+        self._layout.insertWidget(place, answer)
+        self._answers[number] = answer
+
+    def _drop(self, answer: DocumentAnswer) -> None:
+        if self._place is not None and self._place[0] is answer:
+            self._place = None
+        self.highlighter.forget(answer.view.document())
+        self._layout.removeWidget(answer)
+        answer.hide()
+        answer.deleteLater()
+
+    def _show_state(self) -> None:
+        self._more.setVisible(bool(self._earlier))
+        self._hint.setVisible(not self._answers)
+
+    def _on_more(self) -> None:
+        coming = self._earlier[-PAGE:]
+        del self._earlier[-PAGE:]
+        first = next(iter(self._answers.values()), None)
+        if first is not None:
+            self._place = (first, first.y() - self.verticalScrollBar().value())
+        self._stuck = False
+        known = self._answers
+        self._answers = {}
+        for number, question in enumerate(coming):
+            self._make(question, 2 + number)
+        self._answers |= known
+        self._show_state()
+
+    # -- the place that is being read --------------------------------------------------------------
+
+    def _on_scrolled(self, value: int) -> None:
+        bar = self.verticalScrollBar()
+        self._stuck = value >= bar.maximum() - _NEAR_BOTTOM
+        self._place = None
+
+    def _on_grown(self) -> None:
+        bar = self.verticalScrollBar()
+        if self._place is not None:
+            place = self._place
+            bar.setValue(place[0].y() - place[1])
+            self._place = place
+        elif self._stuck:
+            bar.setValue(bar.maximum())
+            self._stuck = True
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Keep the column readable and in the middle."""
+        super().resizeEvent(event)
+        metrics = self._theme.metrics
+        side = max(metrics.space_l, (self.viewport().width() - metrics.text_column) // 2)
+        self._layout.setContentsMargins(side, metrics.space_m, side, metrics.space_l)
+
+    def _on_theme_changed(self) -> None:
+        self._look = MarkdownStyle(self._theme.palette, self._theme.metrics)
+        for answer in self._answers.values():
+            answer.set_look(self._look)
+        QTimer.singleShot(0, self._on_grown)
