@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from m1desk.ui.theme import Theme
     from m1desk.ui.viewmodels.document_reading import EngineReading
 
+FIRST: Final = 1
+"""Questions made at once; the others come while the window is idle."""
 PAGE: Final = 8
 """Questions shown at first, and more at a time."""
 
@@ -43,8 +45,13 @@ class DocumentThread(QScrollArea):
         self._look = MarkdownStyle(theme.palette, theme.metrics)
         self.highlighter = Highlighter(self)
         self._earlier: list[AskedQuestion] = []
+        self._wanted = 0  # of the earlier ones, those still to be made
+        self._idle = QTimer(self)
+        self._idle.setInterval(0)
+        self._idle.timeout.connect(self._make_earlier)
         self._answers: dict[int, DocumentAnswer] = {}
         self._stuck = True
+        self._moving = False
         self._place: tuple[DocumentAnswer, int] | None = None
         self._column = QWidget()
         self._layout = QVBoxLayout(self._column)
@@ -60,7 +67,7 @@ class DocumentThread(QScrollArea):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName("Questions and answers")
         self._more.setProperty("kind", "ghost")
-        self._more.clicked.connect(self._on_more)
+        self._more.clicked.connect(lambda: self._want(PAGE))
         self._hint.setProperty("tone", "faint")
         self._hint.setWordWrap(True)
         self._hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -71,7 +78,7 @@ class DocumentThread(QScrollArea):
         self.setWidget(self._column)
         bar = self.verticalScrollBar()
         bar.valueChanged.connect(self._on_scrolled)
-        bar.rangeChanged.connect(self._on_grown)
+        bar.rangeChanged.connect(self._restore_place)
         self._theme.changed.connect(self._on_theme_changed)
         self.set_questions(())
 
@@ -91,11 +98,11 @@ class DocumentThread(QScrollArea):
         for answer in list(self._answers.values()):
             self._drop(answer)
         self._answers = {}
-        self._earlier = list(questions[:-PAGE])
+        self._earlier = list(questions)
         self._stuck = True
-        for question in questions[-PAGE:]:
-            self._make(question)
-        self._show_state()
+        for _ in questions[-FIRST:]:
+            self._make_earlier()
+        self._want(PAGE - FIRST)
 
     def add(self, question: AskedQuestion) -> None:
         """Add a question at the end and follow it."""
@@ -112,6 +119,7 @@ class DocumentThread(QScrollArea):
     def remove(self, question_id: int) -> None:
         """Take a question away."""
         self._earlier = [one for one in self._earlier if one.id != question_id]
+        self._wanted = min(self._wanted, len(self._earlier))
         answer = self._answers.pop(question_id, None)
         if answer is not None:
             self._drop(answer)
@@ -150,39 +158,51 @@ class DocumentThread(QScrollArea):
         answer.deleteLater()
 
     def _show_state(self) -> None:
-        self._more.setVisible(bool(self._earlier))
+        self._more.setVisible(len(self._earlier) > self._wanted)
         self._hint.setVisible(not self._answers)
 
-    def _on_more(self) -> None:
-        coming = self._earlier[-PAGE:]
-        del self._earlier[-PAGE:]
-        first = next(iter(self._answers.values()), None)
-        if first is not None:
-            self._place = (first, first.y() - self.verticalScrollBar().value())
-        self._stuck = False
-        known = self._answers
-        self._answers = {}
-        for number, question in enumerate(coming):
-            self._make(question, 2 + number)
-        self._answers |= known
+    def _want(self, count: int) -> None:
+        self._wanted = min(count, len(self._earlier))
+        if self._wanted:
+            self._idle.start()
         self._show_state()
+
+    def _make_earlier(self) -> None:
+        """Show the question before the first one, and hold the place that is being read."""
+        self._wanted -= 1
+        if self._wanted <= 0:
+            self._idle.stop()
+        if self._earlier:
+            self._note_place()
+            known = self._answers
+            self._answers = {}
+            self._make(self._earlier.pop(), 2)
+            self._answers |= known
 
     # -- the place that is being read --------------------------------------------------------------
 
-    def _on_scrolled(self, value: int) -> None:
-        bar = self.verticalScrollBar()
-        self._stuck = value >= bar.maximum() - _NEAR_BOTTOM
-        self._place = None
+    def _on_scrolled(self) -> None:
+        if not self._moving:
+            bar = self.verticalScrollBar()
+            self._stuck = bar.value() >= bar.maximum() - _NEAR_BOTTOM
+            self._note_place()
 
-    def _on_grown(self) -> None:
+    def _note_place(self) -> None:
+        """Remember which answer is at the top, to hold it there."""
+        top = self.verticalScrollBar().value()
+        below = (one for one in self._answers.values() if one.geometry().bottom() >= top)
+        first = None if self._stuck else next(below, None)
+        self._place = None if first is None else (first, first.y() - top)
+
+    def _restore_place(self) -> None:
         bar = self.verticalScrollBar()
-        if self._place is not None:
-            place = self._place
-            bar.setValue(place[0].y() - place[1])
-            self._place = place
-        elif self._stuck:
+        self._moving = True
+        if self._stuck:
             bar.setValue(bar.maximum())
-            self._stuck = True
+        elif self._place is not None:
+            answer, offset = self._place
+            bar.setValue(answer.y() - offset)
+        self._moving = False
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Keep the column readable and in the middle."""
@@ -195,4 +215,4 @@ class DocumentThread(QScrollArea):
         self._look = MarkdownStyle(self._theme.palette, self._theme.metrics)
         for answer in self._answers.values():
             answer.set_look(self._look)
-        QTimer.singleShot(0, self._on_grown)
+        QTimer.singleShot(0, self._restore_place)
