@@ -9,6 +9,7 @@ at once, with as many repositories and files as are asked for. Exits with 1 when
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import statistics
 import sys
@@ -99,6 +100,7 @@ class Bench:
         self.page = ModelsPage(self.theme, QLabel("My Models"), discover=self.discover)
         self.page.resize(1000, 700)
         self.page.show()
+        gc.freeze()  # as the app does when its parts are there
         wait(lambda: False, 0.5)
 
     def open(self) -> Figures:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from m1desk.documents import (
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from m1desk.documents import AskedQuestion, Wish
+    from m1desk.documents import AskedQuestion, DocumentsText, Wish
     from m1desk.engines import LlamaEngine
     from m1desk.store import Database
 
@@ -44,7 +45,7 @@ class DocumentAsking:
         self.budget_bytes = AppSettings().prepared_budget_bytes
         self.client = engine.client
         self._engine = engine
-        self._in_use: set[str] = set()
+        self._in_use: Counter[str] = Counter()
 
     async def ask(self, wish: Wish) -> AskedQuestion:
         """Ask the loaded model; what it has read of the documents is kept for the next question.
@@ -53,36 +54,50 @@ class DocumentAsking:
             BadInput, StorageError: as `QuestionRunner.ask`.
             EngineFailed: no model is ready.
         """
-        name = await self._state_name(wish.set_id)
-        status = self._engine.status
-        engine = AskingEngine(self.client(), status.model_name, status.context_tokens, name)
-        if name is None:
-            return await self.runner.ask(wish, engine)
-        self._in_use.add(name)
+        client, settings, status = self.client(), self._engine.settings, self._engine.status
+        if settings is None:
+            raise EngineFailed("No model is loaded.", "", "Load a model, then ask again.")
+        used: list[str] = []
+
+        def name_of(documents: DocumentsText) -> str:
+            name = state_name(wish.set_id, documents.sha256, settings.model_path, settings.kv_type)
+            self.prepared.touch(name)
+            self._in_use[name] += 1
+            used.append(name)
+            return name
+
+        keeps = await client.supports_prepared()
+        engine = AskingEngine(
+            client, status.model_name, status.context_tokens, name_of if keeps else None
+        )
         try:
-            await asyncio.to_thread(self.prepared.touch, name)
             return await self.runner.ask(wish, engine)
         finally:
-            await asyncio.to_thread(
-                self.prepared.make_room, self.budget_bytes, frozenset(self._in_use)
-            )
-            self._in_use.discard(name)
+            try:
+                await self.make_room(self.budget_bytes)
+            finally:
+                self._in_use.subtract(used)
+
+    async def make_room(self, budget_bytes: int) -> None:
+        """Delete states unused longest beyond the budget, none in use; raises StorageError."""
+        keep = frozenset(name for name, count in self._in_use.items() if count > 0)
+        await asyncio.to_thread(self.prepared.make_room, budget_bytes, keep)
+
+    def recover(self) -> None:
+        """Clear away what a crash left: unfinished answers, states of sets that are gone; blocks.
+
+        Raises:
+            StorageError: the database or a file refuses.
+        """
+        self.sets.recover()
+        self.prepared.sweep({one.id for one in self.sets.all()})
 
     async def delete_set(self, set_id: int) -> None:
         """Delete a set, its questions, and the states prepared of it; raises StorageError."""
         await self.runner.stop(set_id)
         await asyncio.to_thread(self._delete_set, set_id)
 
-    async def _state_name(self, set_id: int) -> str | None:
-        client, settings = self.client(), self._engine.settings
-        if settings is None:
-            raise EngineFailed("No model is loaded.", "", "Load a model, then ask again.")
-        if not await client.supports_prepared():
-            return None
-        return state_name(set_id, settings.model_path, settings.kv_type)
-
     def _delete_set(self, set_id: int) -> None:
+        # The states first: what is left of them after a crash would belong to nobody.
+        self.prepared.delete_set(set_id)
         self.sets.delete(set_id)
-        for state in self.prepared.entries():
-            if state.set_id == set_id:
-                self.prepared.delete(state.name)

@@ -193,7 +193,7 @@ class Assembly(QObject):
         swept = await asyncio.to_thread(sweep_leftovers, self.core.folders)
         if self._options.screenshot is None:  # a picture may be taken beside a window at work
             self.core.store.recover_interrupted()
-            self.core.documents.sets.recover()
+            await asyncio.to_thread(self.core.documents.recover)
         return tuple(swept)
 
     def _on_prepared(self, swept: tuple[EndedProcess, ...]) -> None:

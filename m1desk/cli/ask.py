@@ -38,13 +38,14 @@ from m1desk.engines.turn import (
     SamplingParameters,
     TextDelta,
 )
-from m1desk.errors import BadInput, StorageError
+from m1desk.errors import BadInput, EngineFailed, StorageError
 from m1desk.models import read_gguf_header
 from m1desk.models.demo import demo_model
 from m1desk.store import Database, Folders, SettingsStore
 
 if TYPE_CHECKING:
     from m1desk.documents import Citation
+    from m1desk.engines import EngineClient
 
 _SMALLEST_CONTEXT: Final = 4096
 _TOKENS_A_CHARACTER: Final = 0.5
@@ -91,6 +92,8 @@ def ask_documents(options: AskOptions) -> None:
             "The ending says the format.",
             f"Use one of {', '.join(_EXPORTS)}.",
         )
+    if options.export is not None and not options.export.absolute().parent.is_dir():
+        raise BadInput(f"There is no folder {options.export.absolute().parent}.")
     asyncio.run(_ask(options))
 
 
@@ -112,85 +115,100 @@ async def _ask(options: AskOptions) -> None:
         here = await read_files(options.files)
     async with engine_session(_settings(options.model, here), keeps_speeds=True) as session:
         client = session.engine.client()
-        name = _state_of(here, session)
-        if name is not None:
-            PreparedStates(session.folders.data / "prepared").touch(name)
-        checker = await asyncio.to_thread(CitationChecker, here.text)
-        asked = DocumentQuestion(here.text, options.question, _with_limit(options.sampling), name)
-        if not options.as_json:
-            say(f"\n{options.question}\n")
-        began = time.time()
-        context = session.engine.status.context_tokens
-        answer: DocumentAnswer | None = None
         try:
-            async with aclosing(ask(client, asked, checker, context_tokens=context)) as events:
-                async for event in events:
-                    if isinstance(event, DocumentAnswer):
-                        answer = event
-                    elif not options.as_json:
-                        _show(event)
+            name = _state_of(here, session)
+            if name is not None:
+                await _prepare_state(client, here, name)
+            began = time.time()
+            answer = await _stream(client, here, name, options, session)
         finally:
             await client.aclose()
-        if answer is not None:
-            record = AnswerRecord(
-                question=options.question,
-                checked=answer.checked,
-                model=session.engine.status.model_name,
-                asked=began,
-                documents=here.names,
-                receipt=answer.receipt,
-                seconds=time.time() - began,
-            )
-            _tell(record, here, options)
-            await session.keep_speed(answer.finished)
+            await asyncio.to_thread(_keep_budget, session, name)
+        record = AnswerRecord(
+            question=options.question,
+            checked=answer.checked,
+            model=session.engine.status.model_name,
+            asked=began,
+            documents=here.names,
+            receipt=answer.receipt,
+            seconds=time.time() - began,
+            finish_reason=answer.finished.finish_reason,
+        )
+        _tell(record, here, options)
+        await session.keep_speed(answer.finished)
 
 
-def _with_limit(sampling: SamplingParameters) -> SamplingParameters:
-    if sampling.max_tokens is not None:
-        return sampling
-    return SamplingParameters(
-        temperature=sampling.temperature, seed=sampling.seed, max_tokens=DEFAULT_ANSWER_TOKENS
-    )
+async def _stream(
+    client: EngineClient,
+    here: DocumentsHere,
+    name: str | None,
+    options: AskOptions,
+    session: Session,
+) -> DocumentAnswer:
+    """Ask, and show the answer as it comes unless it is wanted as JSON."""
+    checker = await asyncio.to_thread(CitationChecker, here.text)
+    asked = DocumentQuestion(here.text, options.question, options.sampling, name)
+    context = session.engine.status.context_tokens
+    if not options.as_json:
+        say(f"\n{options.question}\n")
+    async with aclosing(ask(client, asked, checker, context_tokens=context)) as events:
+        async for event in events:
+            if isinstance(event, DocumentAnswer):
+                return event
+            if not options.as_json:
+                _show(event)
+    raise EngineFailed("The answer ended without its account.", "", "Ask again.")
 
 
 async def _prepare(files: Sequence[Path], name: str, model: ModelOptions, *, as_json: bool) -> None:
     here = await asyncio.to_thread(store_set, name, await read_files(files))
     async with engine_session(_settings(model, here)) as session:
         client = session.engine.client()
-        state = _state_of(here, session)
-        finished: PrepareFinished | None = None
+        state = _state_of(here, session) or ""
         try:
-            messages = (ChatMessage("user", here.text.constant),)
-            async with aclosing(client.prepare(state or "", messages)) as events:
-                async for event in events:
-                    if isinstance(event, PrepareFinished):
-                        finished = event
-                    else:
-                        _show_preparing(event)
+            finished = await _prepare_state(client, here, state)
         finally:
             await client.aclose()
-    if finished is None:
-        raise StorageError("The documents could not be prepared.", "", "Try again.")
-    if as_json:
-        typer.echo(
-            json.dumps(
-                {
-                    "name": name,
-                    "tokens": finished.tokens,
-                    "bytes": finished.size,
-                    "read_tokens": finished.read_tokens,
-                    "restored_tokens": finished.restored_tokens,
-                    "seconds": finished.seconds,
-                    "files": [report_json(report) for report in here.reports],
-                }
-            )
-        )
-    else:
+            await asyncio.to_thread(_keep_budget, session, state)
+    if not as_json:
         say(
             f"{name} is prepared: {finished.tokens:,} tokens ({finished.read_tokens:,} read now, "
             f"{finished.restored_tokens:,} read before), {finished.size / 1e6:,.1f} MB on disk, "
             f"{finished.seconds:.1f} s."
         )
+        return
+    values = {
+        "name": name,
+        "tokens": finished.tokens,
+        "bytes": finished.size,
+        "read_tokens": finished.read_tokens,
+        "restored_tokens": finished.restored_tokens,
+        "seconds": finished.seconds,
+        "files": [report_json(report) for report in here.reports],
+    }
+    typer.echo(json.dumps(values, ensure_ascii=False))
+
+
+async def _prepare_state(client: EngineClient, here: DocumentsHere, name: str) -> PrepareFinished:
+    """Have the documents read, as far as they are not kept already."""
+    messages = (ChatMessage("user", here.text.constant),)
+    async with aclosing(client.prepare(name, messages)) as events:
+        async for event in events:
+            if isinstance(event, PrepareFinished):
+                return event
+            _show_preparing(event)
+    raise EngineFailed("The documents could not be prepared.", "", "Try again.")
+
+
+def _keep_budget(session: Session, used: str | None) -> None:
+    """Delete the states unused longest beyond what all together may take."""
+    states = PreparedStates(session.folders.data / "prepared")
+    if used:
+        states.touch(used)
+    with Database(session.folders.database) as database:
+        budget = SettingsStore(database).load().prepared_budget_bytes
+    for removed in states.make_room(budget, frozenset({used} if used else ())):
+        say(f"A saved state unused for long was deleted ({removed.size_bytes / 1e6:,.1f} MB).")
 
 
 # -- the model ------------------------------------------------------------------------------------
@@ -228,7 +246,7 @@ def _state_of(here: DocumentsHere, session: Session) -> str | None:
     settings = session.engine.settings
     if here.set_id is None or settings is None:
         return None
-    return state_name(here.set_id, settings.model_path, settings.kv_type)
+    return state_name(here.set_id, here.text.sha256, settings.model_path, settings.kv_type)
 
 
 # -- what is shown ---------------------------------------------------------------------------------
@@ -265,6 +283,12 @@ def _show_preparing(event: object) -> None:
 
 
 def _tell(record: AnswerRecord, here: DocumentsHere, options: AskOptions) -> None:
+    """Print what is known of the answer first: writing a file may fail."""
+    if options.as_json:
+        files = [report_json(report) for report in here.reports]
+        typer.echo(json.dumps({**as_json(record), "files": files}, ensure_ascii=False))
+    else:
+        _tell_check(record)
     if options.export is not None:
         write = _EXPORTS[options.export.suffix.lower()]
         try:
@@ -273,17 +297,18 @@ def _tell(record: AnswerRecord, here: DocumentsHere, options: AskOptions) -> Non
             raise StorageError(
                 f"{options.export} can't be written.", f"{error.strerror or error}."
             ) from error
-    if options.as_json:
-        files = [report_json(report) for report in here.reports]
-        typer.echo(json.dumps({**as_json(record), "files": files}, ensure_ascii=False))
-        return
+
+
+def _tell_check(record: AnswerRecord) -> None:
     sys.stdout.write("\n")
     sys.stdout.flush()
     say("")
+    if record.finish_reason == "length":
+        say("The answer was CUT: the context, or the limit of --max-tokens, was full.")
     for citation in record.checked.citations:
         say(_citation_line(citation))
     if record.checked.unquoted:
-        say(f"{len(record.checked.unquoted)} statements have no quote.")
+        say(f"Statements without a quote: {len(record.checked.unquoted)}.")
     if record.receipt is not None:
         say(receipt_words(record.receipt))
 

@@ -58,7 +58,7 @@ def find_set(name: str) -> DocumentsHere:
     """Find a stored set by its name; raises BadInput when there is none, or it has no text."""
     with Database(Folders.resolve().database) as database:
         sets = DocumentSets(database)
-        found = sets.named(name)
+        found = sets.named(" ".join(name.split()))
         if found is None:
             known = ", ".join(one.name for one in sets.all()) or "none"
             raise BadInput(
@@ -77,9 +77,7 @@ def store_set(name: str, here: DocumentsHere) -> DocumentsHere:
         sets = DocumentSets(database)
         found = sets.named(" ".join(name.split()))
         set_id = found.id if found is not None else sets.create(name)
-        for file in sets.files(set_id):
-            sets.remove_file(file.id)
-        sets.add(set_id, here.results)
+        sets.replace(set_id, here.results)
     return replace(here, set_id=set_id)
 
 

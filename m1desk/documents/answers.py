@@ -73,13 +73,11 @@ class ReadReceipt:
         expected_tokens: of the whole prompt, counted before it was sent.
         read_tokens: read anew by the engine's own count.
         reused_tokens: taken from what it had read before, by its own count.
-        document_tokens: of the part before the question, None when they were not counted.
     """
 
     expected_tokens: int
     read_tokens: int
     reused_tokens: int
-    document_tokens: int | None = None
 
     @property
     def taken_tokens(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from m1desk.engines import EngineClient
 
 DEFAULT_ANSWER_TOKENS: Final = 1024
+"""Kept free for an answer without a limit of its own; it may use all that the context has left."""
 _THINKING: Final = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
 
 
@@ -78,7 +80,7 @@ async def ask(
     if not asked.question.strip():
         raise BadInput("There is no question.", "", "Type what you want to know.")
     expected = await count_prompt(client, asked.documents, asked.question)
-    wanted = asked.sampling.max_tokens or 1
+    wanted = asked.sampling.max_tokens or DEFAULT_ANSWER_TOKENS
     if expected + wanted > context_tokens:
         raise too_long(expected, wanted, context_tokens)
     message = ChatMessage("user", first_message(asked.documents, asked.question))
@@ -98,10 +100,13 @@ async def ask(
             yield event
     if finished is None:
         raise EngineFailed("The answer ended without its account.", "", "Ask again.")
-    said = _THINKING.sub("", "".join(text)).strip()
-    yield DocumentAnswer(
-        checker.check(said), "".join(reasoning), _receipt(expected, finished), finished
-    )
+    checked = await check(checker, "".join(text))
+    yield DocumentAnswer(checked, "".join(reasoning), _receipt(expected, finished), finished)
+
+
+async def check(checker: CitationChecker, text: str) -> CheckedAnswer:
+    """Check an answer, or what came of one, on a thread: the loop has other streams to serve."""
+    return await asyncio.to_thread(checker.check, _THINKING.sub("", text).strip())
 
 
 def too_long(prompt_tokens: int, answer_tokens: int, context_tokens: int) -> BadInput:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ from typing import Final
 from m1desk.errors import StorageError
 
 _MANIFEST: Final = re.compile(r"prepared-(?P<name>set-(?P<set>\d{1,18})-[0-9a-f]{12})\.json")
+_FILE: Final = re.compile(r"prepared-(?P<name>set-(?P<set>\d{1,18})-[0-9a-f]{12})\.")
 _MOST_MANIFEST_BYTES: Final = 64 * 1024
 
 
@@ -89,6 +91,20 @@ class PreparedStates:
             freed += size
         return freed
 
+    def delete_set(self, set_id: int) -> None:
+        """Delete all states of a set, also one that is being made; raises StorageError."""
+        for path in sorted(self._folder.glob(f"prepared-set-{set_id}-*")):
+            named = _FILE.match(path.name)
+            if named is not None:
+                self.delete(named["name"])
+
+    def sweep(self, set_ids: Collection[int]) -> None:
+        """Delete the states of all sets but these; raises StorageError."""
+        for path in sorted(self._folder.glob("prepared-set-*")):
+            named = _FILE.match(path.name)
+            if named is not None and int(named["set"]) not in set_ids:
+                self.delete(named["name"])
+
     def _manifest(self, name: str) -> Path:
         return self._folder / f"prepared-{name}.json"
 
@@ -113,9 +129,13 @@ class PreparedStates:
         return tuple(removed)
 
 
-def state_name(set_id: int, model_path: Path, kv_type: str) -> str:
-    """Name the state of a set for a model: each pair has one, which new text replaces."""
-    key = f"{model_path.absolute()}\0{kv_type}".encode("utf-8", "surrogateescape")
+def state_name(set_id: int, text_sha256: str, model_path: Path, kv_type: str) -> str:
+    """Name the state of a set's text, as `DocumentsText.sha256` tells it, for a model.
+
+    Other text has another name: leaving a file out for one question costs nothing of what was
+    read before.
+    """
+    key = f"{text_sha256}\0{model_path.absolute()}\0{kv_type}".encode("utf-8", "surrogateescape")
     return f"set-{set_id}-{hashlib.sha256(key).hexdigest()[:12]}"
 
 

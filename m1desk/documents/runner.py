@@ -7,10 +7,10 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from m1desk.documents.asking import DocumentAnswer, DocumentQuestion, ask
+from m1desk.documents.asking import DocumentAnswer, DocumentQuestion, ask, check
 from m1desk.documents.citations import CitationChecker
 from m1desk.documents.notices import (
     QuestionDelta,
@@ -30,7 +30,7 @@ from m1desk.engines.turn import (
     TextDelta,
     TurnEvent,
 )
-from m1desk.errors import BadInput, M1DeskError
+from m1desk.errors import BadInput, EngineFailed, M1DeskError
 
 if TYPE_CHECKING:
     from m1desk.documents.sets import DocumentSets
@@ -48,14 +48,14 @@ class AskingEngine:
     Attributes:
         model: its name.
         context_tokens: its context length.
-        prepared: name under which the documents' state is kept, None where the engine keeps none.
+        state_name: names the state that is kept of documents; None where the engine keeps none.
         checkpoint: when a long reading saves its state on the way; None for the default.
     """
 
     client: EngineClient
     model: str
     context_tokens: int
-    prepared: str | None = None
+    state_name: Callable[[DocumentsText], str] | None = None
     checkpoint: CheckpointPlan | None = None
 
 
@@ -83,7 +83,7 @@ class QuestionRunner:
         self._sets = sets
         self._emit = emit
         self._running: dict[int, _Asking] = {}
-        self._checkers: dict[int, tuple[str, CitationChecker]] = {}
+        self._last: tuple[str, CitationChecker] | None = None
 
     @property
     def running(self) -> frozenset[int]:
@@ -107,8 +107,7 @@ class QuestionRunner:
         self._running[wish.set_id] = asking
         try:
             documents, names = await asyncio.to_thread(self._documents, wish.set_id)
-            checker = await asyncio.to_thread(self._checker, wish.set_id, documents)
-            return await asking.run(documents, names, checker)
+            return await asking.run(documents, names, self._checker)
         finally:
             del self._running[wish.set_id]
             asking.ended.set()
@@ -134,11 +133,13 @@ class QuestionRunner:
             )
         return lay_out(used), tuple(one.name for one in used)
 
-    def _checker(self, set_id: int, documents: DocumentsText) -> CitationChecker:
-        known = self._checkers.get(set_id)
+    def _checker(self, documents: DocumentsText) -> CitationChecker:
+        """Make a checker, or take the last one: it reads all the text."""
+        known = self._last
         if known is None or known[0] != documents.text:
-            self._checkers = {set_id: (documents.text, CitationChecker(documents))}
-        return self._checkers[set_id][1]
+            known = (documents.text, CitationChecker(documents))
+            self._last = known
+        return known[1]
 
 
 class _Asking:
@@ -166,51 +167,62 @@ class _Asking:
     def stop(self) -> None:
         """End it at its next chance; asking twice is harmless."""
         if self._task is not None and not self._stopping:
-            self._stopping = True
             self._task.cancel()
+        self._stopping = True
+
+    def _is_stopped(self) -> bool:
+        return self._stopping
 
     async def run(
-        self, documents: DocumentsText, names: tuple[str, ...], checker: CitationChecker
+        self,
+        documents: DocumentsText,
+        names: tuple[str, ...],
+        checker_of: Callable[[DocumentsText], CitationChecker],
     ) -> AskedQuestion:
         """Ask to the end, whichever that is."""
         wish, engine = self._wish, self._engine
-        self._task = asyncio.current_task()
         question = self._sets.begin(
             wish.set_id, wish.question.strip(), engine.model, documents.sha256
         )
         self._emit(QuestionStarted(question, wish.predicted_seconds))
-        details = AnswerDetails(documents=names, predicted_seconds=wish.predicted_seconds)
+        known = AnswerDetails(documents=names, predicted_seconds=wish.predicted_seconds)
+        if self._is_stopped():  # while the documents were fetched
+            return self._close(replace(question, state="stopped", details=known))
+        self._task = asyncio.current_task()
+        checker: CitationChecker | None = None
         try:
+            checker = await asyncio.to_thread(checker_of, documents)
             answer = await self._stream(question, documents, checker)
         except asyncio.CancelledError:
-            ended = self._end(question, "stopped", details)
-            if not self._stopping or self._task is None or self._task.uncancel():
+            task, self._task = self._task, None
+            is_ours = self._is_stopped() and task is not None and not task.uncancel()
+            ended = await self._cut(question, "stopped", known, checker if is_ours else None)
+            if not is_ours:
                 raise  # the app itself is ending this, not the user's Stop
             return ended
-        except M1DeskError as error:
-            _log.warning("question %d ended with an error: %s", question.id, error)
-            return self._end(question, "interrupted", details, error)
-        return self._complete(question, answer, details)
+        except Exception as error:  # noqa: BLE001 - whatever it is, what has come is kept
+            return await self._cut(question, "interrupted", known, checker, _told(error))
+        return self._close(self._complete(question, answer, known))
 
     async def _stream(
         self, question: AskedQuestion, documents: DocumentsText, checker: CitationChecker
     ) -> DocumentAnswer:
         engine, wish = self._engine, self._wish
-        if engine.prepared is not None:
+        name = engine.state_name(documents) if engine.state_name is not None else None
+        if name is not None:
             messages = (ChatMessage("user", documents.constant),)
-            async with aclosing(
-                engine.client.prepare(engine.prepared, messages, engine.checkpoint)
-            ) as preparing:
-                async for step in preparing:
+            preparing = engine.client.prepare(name, messages, engine.checkpoint)
+            async with aclosing(preparing) as steps:
+                async for step in steps:
                     self._emit(QuestionPreparing(question.id, wish.set_id, step))
-        asked = DocumentQuestion(documents, wish.question, wish.sampling, engine.prepared)
+        asked = DocumentQuestion(documents, wish.question, wish.sampling, name)
         answering = ask(engine.client, asked, checker, context_tokens=engine.context_tokens)
         async with aclosing(answering) as events:
             async for event in events:
                 if isinstance(event, DocumentAnswer):
                     return event
                 self._take(question, event)
-        raise M1DeskError("The answer ended without its account.", "", "Ask again.")
+        raise EngineFailed("The answer ended without its account.", "", "Ask again.")
 
     def _take(self, question: AskedQuestion, event: TurnEvent) -> None:
         match event:
@@ -224,51 +236,89 @@ class _Asking:
                 self._emit(QuestionPrefill(question.id, question.set_id, event))
         if time.monotonic() - self._saved > _SAVE_SECONDS:
             self._saved = time.monotonic()
+            self._save_partial(question)
+
+    def _save_partial(self, question: AskedQuestion) -> None:
+        try:
             self._sets.save_partial(question.id, "".join(self._text), "".join(self._reasoning))
+        except M1DeskError as error:  # the answer goes on; its end is saved, or said not to be
+            _log.warning("question %d can't be saved on the way: %s", question.id, error)
 
     def _complete(
-        self, question: AskedQuestion, answer: DocumentAnswer, details: AnswerDetails
+        self, question: AskedQuestion, answer: DocumentAnswer, known: AnswerDetails
     ) -> AskedQuestion:
         finished = answer.finished
-        known = AnswerDetails(
+        use = finished.prepared
+        details = replace(
+            known,
             citations=answer.checked.citations,
             unquoted=answer.checked.unquoted,
             receipt=answer.receipt,
-            documents=details.documents,
-            predicted_seconds=details.predicted_seconds,
             first_token_seconds=finished.time_to_first_token,
             seconds=time.monotonic() - self._began,
             written_tokens=finished.completion_tokens,
             prefill_tokens_per_second=finished.prefill_tokens_per_second,
             decode_tokens_per_second=finished.tokens_per_second,
+            finish_reason=finished.finish_reason,
+            prepared_note=use.message if use is not None and not use.used else "",
         )
-        ended = self._sets.end(
-            question.id,
-            "complete",
+        return replace(
+            question,
+            state="complete",
             answer=answer.checked.text,
             reasoning=answer.reasoning,
-            details=known,
+            details=details,
         )
-        self._emit(QuestionEnded(ended))
-        return ended
 
-    def _end(
+    async def _cut(
         self,
         question: AskedQuestion,
         state: QuestionState,
-        details: AnswerDetails,
+        known: AnswerDetails,
+        checker: CitationChecker | None,
         error: M1DeskError | None = None,
     ) -> AskedQuestion:
+        """End an answer before its end; the quotes that have come are checked all the same."""
         text = "".join(self._text).strip()
-        if state == "interrupted" and not text:
+        if checker is not None and text:
+            checked = await check(checker, text)
+            text = checked.text
+            known = replace(known, citations=checked.citations, unquoted=checked.unquoted)
+        if error is not None and not text:
             state = "failed"
-        ended = self._sets.end(
-            question.id,
-            state,
+        ended = replace(
+            question,
+            state=state,
             answer=text,
             reasoning="".join(self._reasoning),
-            details=details,
-            error="" if error is None else f"{error.what}\n{error.why}\n{error.todo}".strip(),
+            details=replace(known, seconds=time.monotonic() - self._began),
+            error="" if error is None else _lines(error),
         )
+        return self._close(ended)
+
+    def _close(self, ended: AskedQuestion) -> AskedQuestion:
+        """Write the end down and tell it; what can't be written is told all the same."""
+        try:
+            ended = self._sets.end(ended)
+        except M1DeskError as error:
+            _log.warning("question %d is not kept: %s", ended.id, error)
+            ended = replace(ended, error=f"{ended.error}\n{_lines(error)}".strip())
         self._emit(QuestionEnded(ended))
         return ended
+
+
+def _told(error: Exception) -> M1DeskError:
+    """Say for the person what ended an answer."""
+    if isinstance(error, M1DeskError):
+        _log.warning("a question ended with an error: %s", error)
+        return error
+    _log.error("a question ended with a fault of the program", exc_info=error)
+    return M1DeskError(
+        "The answer ended with an error of M1 Desk itself.",
+        f"{type(error).__name__}: {error}",
+        "Ask again; the log tells more.",
+    )
+
+
+def _lines(error: M1DeskError) -> str:
+    return "\n".join(part for part in (error.what, error.why, error.todo) if part)

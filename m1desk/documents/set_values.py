@@ -62,6 +62,8 @@ class AnswerDetails:
         predicted_seconds: to the first token, as [low, high], None when nothing was predicted.
         first_token_seconds: the real time, None when none came.
         seconds: to the end of the answer.
+        finish_reason: "stop", "length" (the answer was cut at a limit), or what the engine said.
+        prepared_note: why the saved state of the documents was not used, "" when it was.
     """
 
     citations: tuple[Citation, ...] = ()
@@ -74,6 +76,13 @@ class AnswerDetails:
     written_tokens: int = 0
     prefill_tokens_per_second: float | None = None
     decode_tokens_per_second: float | None = None
+    finish_reason: str = "stop"
+    prepared_note: str = ""
+
+    @property
+    def was_cut(self) -> bool:
+        """Whether the answer ended because there was no more room for it."""
+        return self.finish_reason == "length"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from m1desk.documents.reading.names import unique_name
@@ -16,13 +16,7 @@ from m1desk.documents.records import (
     report_from,
     report_text,
 )
-from m1desk.documents.set_values import (
-    AnswerDetails,
-    AskedQuestion,
-    DocumentSet,
-    QuestionState,
-    SetFile,
-)
+from m1desk.documents.set_values import AskedQuestion, DocumentSet, SetFile
 from m1desk.documents.values import ReadResult
 from m1desk.errors import BadInput
 
@@ -32,10 +26,18 @@ if TYPE_CHECKING:
     from m1desk.documents.values import Document
     from m1desk.store import Database
 
-_SETS = """SELECT s.*, count(DISTINCT f.id) AS files, count(p.number) AS pages,
-    coalesce(sum(length(p.content)), 0) AS characters
-    FROM document_sets s LEFT JOIN document_files f ON f.set_id = s.id
-    LEFT JOIN document_pages p ON p.file_id = f.id"""
+_SETS = """SELECT s.*, count(f.id) AS files, coalesce(sum(f.pages), 0) AS pages,
+    coalesce(sum(f.characters), 0) AS characters
+    FROM document_sets s LEFT JOIN document_files f ON f.set_id = s.id"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a file stands in its set, and how it is known when it is read again."""
+
+    position: int
+    origin: str
+    included: bool
 
 
 class DocumentSets:
@@ -101,39 +103,64 @@ class DocumentSets:
         Another file of a name that is taken gets a number into its name.
         """
         with self._database.transaction() as connection:
-            known = self._known_files(connection, set_id)
-            taken = set(known)
-            last = max((row["position"] for row in known.values()), default=0)
-            for result in results:
-                old = known.get(result.report.name)
-                if old is not None and old["path"] == str(result.report.path):
-                    connection.execute("DELETE FROM document_files WHERE id = ?", (old["id"],))
-                    self._insert(connection, set_id, old["position"], result)
-                    continue
+            self._add(connection, set_id, results)
+            self._touch(connection, set_id)
+
+    def replace(self, set_id: int, results: Sequence[ReadResult]) -> None:
+        """Put what was read in the place of all that the set holds, or change nothing."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM document_files WHERE set_id = ?", (set_id,))
+            self._add(connection, set_id, results)
+            self._touch(connection, set_id)
+
+    def _add(
+        self, connection: sqlite3.Connection, set_id: int, results: Sequence[ReadResult]
+    ) -> None:
+        known = self._known_files(connection, set_id)
+        taken = {row["name"] for row in known.values()}
+        last = max((row["position"] for row in known.values()), default=0)
+        for result in results:
+            origin = _origin(result)
+            old = known.get(origin)
+            if old is None:
                 last += 1
                 name = unique_name(result.report.name, taken)
-                self._insert(connection, set_id, last, _renamed(result, name))
-            self._touch(connection, set_id)
+                place = _Place(last, origin, included=True)
+            else:
+                connection.execute("DELETE FROM document_files WHERE id = ?", (old["id"],))
+                name = old["name"]
+                place = _Place(old["position"], origin, included=bool(old["included"]))
+            self._insert(connection, set_id, place, _renamed(result, name))
 
     @staticmethod
     def _known_files(connection: sqlite3.Connection, set_id: int) -> dict[str, sqlite3.Row]:
         rows = connection.execute(
-            "SELECT id, position, json_extract(report, '$.name') AS name,"
-            " json_extract(report, '$.path') AS path FROM document_files WHERE set_id = ?",
+            "SELECT id, position, origin, included, json_extract(report, '$.name') AS name"
+            " FROM document_files WHERE set_id = ?",
             (set_id,),
         )
-        return {row["name"]: row for row in rows}
+        return {row["origin"]: row for row in rows}
 
     @staticmethod
     def _insert(
-        connection: sqlite3.Connection, set_id: int, place: int, result: ReadResult
+        connection: sqlite3.Connection, set_id: int, place: _Place, result: ReadResult
     ) -> None:
-        text = document_text(result.document) if result.document else None
+        document = result.document
+        pages = document.pages if document else ()
         made = connection.execute(
-            "INSERT INTO document_files(set_id, position, document, report) VALUES (?, ?, ?, ?)",
-            (set_id, place, text, report_text(result.report)),
+            "INSERT INTO document_files(set_id, position, origin, included, pages, characters,"
+            " document, report) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                set_id,
+                place.position,
+                place.origin,
+                int(place.included),
+                len(pages),
+                document.characters if document else 0,
+                document_text(document) if document else None,
+                report_text(result.report),
+            ),
         )
-        pages = result.document.pages if result.document else ()
         connection.executemany(
             "INSERT INTO document_pages VALUES (?, ?, ?, ?, ?)",
             [(made.lastrowid, one.number, one.kind, one.label, one.text) for one in pages],
@@ -146,14 +173,14 @@ class DocumentSets:
 
     def files(self, set_id: int) -> tuple[SetFile, ...]:
         """All files of a set in their order, with their pages."""
-        rows = self._database.query(
-            "SELECT * FROM document_files WHERE set_id = ? ORDER BY position, id", (set_id,)
-        )
-        return tuple(
-            SetFile(
-                row["id"], bool(row["included"]), self._document(row), report_from(row["report"])
+        with self._database.transaction():  # files and pages of one moment
+            rows = self._database.query(
+                "SELECT * FROM document_files WHERE set_id = ? ORDER BY position, id", (set_id,)
             )
-            for row in rows
+            documents = [self._document(row) for row in rows]
+        return tuple(
+            SetFile(row["id"], bool(row["included"]), document, report_from(row["report"]))
+            for row, document in zip(rows, documents, strict=True)
         )
 
     def _document(self, row: sqlite3.Row) -> Document | None:
@@ -194,23 +221,21 @@ class DocumentSets:
             (answer, reasoning, question_id),
         )
 
-    def end(
-        self,
-        question_id: int,
-        state: QuestionState,
-        *,
-        answer: str,
-        reasoning: str,
-        details: AnswerDetails,
-        error: str = "",
-    ) -> AskedQuestion:
-        """Write down how an answer ended."""
+    def end(self, ended: AskedQuestion) -> AskedQuestion:
+        """Write down how an answer ended, and return it as it is stored."""
         self._database.execute(
             "UPDATE document_questions SET state = ?, answer = ?, reasoning = ?, details = ?,"
             " error = ? WHERE id = ?",
-            (state, answer, reasoning, details_text(details), error, question_id),
+            (
+                ended.state,
+                ended.answer,
+                ended.reasoning,
+                details_text(ended.details),
+                ended.error,
+                ended.id,
+            ),
         )
-        return self.question(question_id)
+        return self.question(ended.id)
 
     def question(self, question_id: int) -> AskedQuestion:
         """Find one question; raises BadInput when it is gone."""
@@ -247,6 +272,12 @@ def _renamed(result: ReadResult, name: str) -> ReadResult:
         return result
     document = result.document and replace(result.document, name=name)
     return ReadResult(document, replace(result.report, name=name))
+
+
+def _origin(result: ReadResult) -> str:
+    """Tell a file that is read again: by its path, and by its place in what it lies in."""
+    path, name = result.report.path, result.report.name
+    return f"{path}\n{name.partition(path.name)[2]}"
 
 
 def _question(row: sqlite3.Row) -> AskedQuestion:

@@ -138,12 +138,16 @@ _DOCUMENTS: Final = Migration(
             name TEXT NOT NULL UNIQUE,
             created REAL NOT NULL,
             updated REAL NOT NULL)""",
-        # document is NULL for a file of which nothing could be read; its report says why.
+        # document is NULL for a file of which nothing could be read; its report says why. origin
+        # tells a file that is read again: its path, and its name before it was made unique.
         """CREATE TABLE document_files (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
             set_id INTEGER NOT NULL REFERENCES document_sets(id) ON DELETE CASCADE,
             position INTEGER NOT NULL,
-            included INTEGER NOT NULL DEFAULT 1,
+            origin TEXT NOT NULL,
+            included INTEGER NOT NULL,
+            pages INTEGER NOT NULL,
+            characters INTEGER NOT NULL,
             document TEXT,
             report TEXT NOT NULL)""",
         "CREATE INDEX document_files_of_set ON document_files(set_id, position)",

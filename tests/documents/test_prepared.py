@@ -10,6 +10,9 @@ import pytest
 
 from m1desk.documents import PreparedStates, state_name
 
+TEXT = "ab" * 32
+MODEL = Path("/m/a.gguf")
+
 
 def _save(folder: Path, name: str, *, size: int, used: float, **changes: object) -> None:
     (folder / f"prepared-{name}.1.ab.state").write_bytes(b"x" * size)
@@ -28,18 +31,19 @@ def _save(folder: Path, name: str, *, size: int, used: float, **changes: object)
 
 @pytest.fixture
 def names() -> list[str]:
-    return [state_name(number, Path("/m/a.gguf"), "f16") for number in (1, 2, 3)]
+    return [state_name(number, TEXT, MODEL, "f16") for number in (1, 2, 3)]
 
 
-def test_each_set_and_model_has_a_state_of_its_own() -> None:
-    name = state_name(7, Path("/m/a.gguf"), "f16")
-    assert name == state_name(7, Path("/m/a.gguf"), "f16")
+def test_each_set_text_and_model_has_a_state_of_its_own() -> None:
+    name = state_name(7, TEXT, MODEL, "f16")
+    assert name == state_name(7, TEXT, MODEL, "f16")
     others = {
-        state_name(8, Path("/m/a.gguf"), "f16"),
-        state_name(7, Path("/m/b.gguf"), "f16"),
-        state_name(7, Path("/m/a.gguf"), "q8_0"),
+        state_name(8, TEXT, MODEL, "f16"),
+        state_name(7, "cd" * 32, MODEL, "f16"),
+        state_name(7, TEXT, Path("/m/b.gguf"), "f16"),
+        state_name(7, TEXT, MODEL, "q8_0"),
     }
-    assert len(others | {name}) == 4
+    assert len(others | {name}) == 5
 
 
 def test_states_are_listed_by_last_use(tmp_path: Path, names: list[str]) -> None:
@@ -86,3 +90,19 @@ def test_what_is_not_ours_or_broken_is_left_alone(tmp_path: Path, names: list[st
     assert states.make_room(0) == ()
     assert len(list(tmp_path.iterdir())) == 3
     assert PreparedStates(tmp_path / "missing").entries() == ()
+
+
+def test_with_a_set_go_all_its_states_also_those_being_made(
+    tmp_path: Path, names: list[str]
+) -> None:
+    states = PreparedStates(tmp_path)
+    for name in names:
+        _save(tmp_path, name, size=10, used=1.0)
+    unfinished = tmp_path / f"prepared-{state_name(1, 'ef' * 32, MODEL, 'f16')}.77.cd.state"
+    unfinished.write_bytes(b"x")
+    states.delete_set(1)
+    assert not unfinished.exists()
+    assert {one.set_id for one in states.entries()} == {2, 3}
+    states.sweep({3})
+    assert {one.set_id for one in states.entries()} == {3}
+    assert len(list(tmp_path.iterdir())) == 2

@@ -12,6 +12,7 @@ from support.quoting import QUOTE
 from m1desk.documents import (
     AskingEngine,
     DocumentSets,
+    DocumentsText,
     PreparedStates,
     QuestionDelta,
     QuestionEnded,
@@ -40,7 +41,9 @@ def _asking(engine: LlamaEngine, set_id: int) -> AskingEngine:
         client=engine.client(),
         model=engine.status.model_name,
         context_tokens=engine.status.context_tokens,
-        prepared=state_name(set_id, settings.model_path, settings.kv_type),
+        state_name=lambda text: state_name(
+            set_id, text.sha256, settings.model_path, settings.kv_type
+        ),
     )
 
 
@@ -94,7 +97,7 @@ async def test_what_does_not_fit_is_refused_with_all_numbers(
     engine: LlamaEngine, sets: DocumentSets, set_id: int
 ) -> None:
     runner = QuestionRunner(sets, lambda _notice: None)
-    asking = replace(_asking(engine, set_id), context_tokens=100, prepared=None)
+    asking = replace(_asking(engine, set_id), context_tokens=100, state_name=None)
     ended = await runner.ask(Wish(set_id, "How long?", GREEDY), asking)
     assert ended.state == "failed"
     assert "do not fit" in ended.error
@@ -143,3 +146,37 @@ async def test_an_engine_that_is_gone_is_told(
     ended = await runner.ask(Wish(set_id, "How long?", GREEDY), asking)
     assert ended.state == "failed"
     assert ended.error
+
+
+async def test_a_fault_of_the_program_ends_the_question_and_is_told(
+    engine: LlamaEngine, sets: DocumentSets, set_id: int
+) -> None:
+    told: list[QuestionNotice] = []
+
+    def breaks(_documents: DocumentsText) -> str:
+        raise ZeroDivisionError("a bug")
+
+    runner = QuestionRunner(sets, told.append)
+    asking = replace(_asking(engine, set_id), state_name=breaks)
+    ended = await runner.ask(Wish(set_id, "How long?", GREEDY), asking)
+    assert ended.state == "failed"
+    assert "a bug" in ended.error
+    assert isinstance(told[-1], QuestionEnded)
+    assert not runner.running
+
+
+async def test_an_answer_that_can_not_be_kept_is_shown_all_the_same(
+    engine: LlamaEngine, sets: DocumentSets, set_id: int
+) -> None:
+    told: list[QuestionNotice] = []
+
+    def hear(notice: QuestionNotice) -> None:
+        told.append(notice)
+        if isinstance(notice, QuestionStarted):
+            sets.delete(set_id)  # the question goes with it
+
+    runner = QuestionRunner(sets, hear)
+    ended = await runner.ask(Wish(set_id, "How long?", GREEDY), _asking(engine, set_id))
+    assert ended.checked.citations[0].status == "verified"
+    assert "gone" in ended.error
+    assert told[-1] == QuestionEnded(ended)

@@ -78,6 +78,23 @@ def test_a_file_read_again_takes_the_old_one_s_place(sets: DocumentSets) -> None
     assert [page.text for page in again.document.pages] == ["New.", "Newer."]
 
 
+def test_files_of_one_name_stay_apart_and_keep_what_was_chosen(sets: DocumentSets) -> None:
+    set_id = sets.create("Case")
+    here, there = _read("plan.md", "Here."), _read("plan.md", "There.")
+    other = Path("/elsewhere/plan.md")
+    assert there.document is not None
+    there = ReadResult(replace(there.document, path=other), replace(there.report, path=other))
+    sets.add(set_id, [here])
+    sets.add(set_id, [there])
+    sets.include(sets.files(set_id)[1].id, included=False)
+    sets.add(set_id, [there])
+    first, second = sets.files(set_id)
+    assert (first.report.name, second.report.name) == ("plan.md", "plan (2).md")
+    assert (first.included, second.included) == (True, False)
+    sets.replace(set_id, [there])
+    assert [one.report.name for one in sets.files(set_id)] == ["plan.md"]
+
+
 def test_names_are_unique(sets: DocumentSets) -> None:
     first, second = sets.create("Case"), sets.create(" Case ")
     assert {sets.get(first).name, sets.get(second).name} == {"Case", "Case (2)"}
@@ -117,14 +134,16 @@ def test_an_answer_comes_back_with_all_its_details(sets: DocumentSets) -> None:
     details = AnswerDetails(
         citations=(Citation("q", 0, 3, "verified", 1.0, "a.pdf", 1, "a.pdf", 2, 5, 6),),
         unquoted=(UnquotedClaim(4, 9),),
-        receipt=ReadReceipt(100, 10, 90, 80),
+        receipt=ReadReceipt(100, 10, 90),
         documents=("a.pdf",),
         predicted_seconds=(1.0, 2.5),
         first_token_seconds=1.5,
         seconds=3.0,
         written_tokens=12,
     )
-    ended = sets.end(asked.id, "complete", answer="Because.", reasoning="hm", details=details)
+    ended = sets.end(
+        replace(asked, state="complete", answer="Because.", reasoning="hm", details=details)
+    )
     assert ended.details == details
     assert ended.checked.citations[0].is_misplaced
     assert sets.questions(set_id) == (ended,)

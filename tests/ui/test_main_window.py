@@ -23,7 +23,7 @@ from m1desk.engines import EngineState, EngineStatus
 from m1desk.ui import MainWindow
 from m1desk.ui.actions import COMMANDS
 from m1desk.ui.errors_banner import Notice, Step
-from m1desk.ui.widgets.drop_overlay import dropped_model
+from m1desk.ui.widgets.drop_overlay import DropOverlay, dropped_documents, dropped_model
 from m1desk.ui.widgets.model_popup import ModelPopup
 from m1desk.ui.widgets.shortcuts_dialog import ShortcutsDialog
 
@@ -67,9 +67,10 @@ def press(window: MainWindow, qtbot: QtBot, key: Qt.Key) -> None:
     ("key", "page"),
     [
         (Qt.Key.Key_1, "chat"),
-        (Qt.Key.Key_2, "models"),
-        (Qt.Key.Key_3, "monitor"),
-        (Qt.Key.Key_4, "settings"),
+        (Qt.Key.Key_2, "documents"),
+        (Qt.Key.Key_3, "models"),
+        (Qt.Key.Key_4, "monitor"),
+        (Qt.Key.Key_5, "settings"),
         (Qt.Key.Key_Comma, "settings"),
     ],
 )
@@ -154,11 +155,45 @@ def test_a_model_dropped_on_a_text_field_is_offered_too(window: MainWindow, qtbo
     assert field.toPlainText() == ""
 
 
+def test_other_files_and_folders_are_passed_on_as_documents(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    paths = (Path("/docs/contract.pdf"), Path("/docs/letters"))
+    with qtbot.waitSignal(window.documents_dropped) as dropped:
+        drop(window, window, *paths)
+    assert dropped.args == [paths]
+    field = window.findChild(QPlainTextEdit)
+    assert isinstance(field, QPlainTextEdit)
+    with qtbot.waitSignal(window.documents_dropped):
+        drop(window, field.viewport(), Path("/notes.txt"))
+    assert field.toPlainText() == ""
+
+
+def test_the_veil_says_what_dropping_will_do(window: MainWindow) -> None:
+    window.set_documents_text("Drop to add to “Case”")
+    for path, said in ((Path("/a.gguf"), "load this model"), (Path("/a.pdf"), "add to “Case”")):
+        data = QMimeData()
+        data.setUrls([QUrl.fromLocalFile(str(path))])
+        how = (Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton)
+        enter = QDragEnterEvent(QPoint(5, 5), *how, Qt.KeyboardModifier.NoModifier)
+        QApplication.sendEvent(window, enter)
+        overlay = window.findChild(DropOverlay)
+        assert isinstance(overlay, DropOverlay)
+        assert overlay.isVisible()
+        assert said in overlay.accessibleName()
+
+
 @pytest.mark.parametrize("paths", [(), (Path("/a.txt"),), (Path("/a.gguf"), Path("/b.gguf"))])
 def test_other_drops_are_not_taken_for_a_model(paths: tuple[Path, ...]) -> None:
     data = QMimeData()
     data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
     assert dropped_model(data) is None
+
+
+def test_several_models_are_not_taken_for_documents() -> None:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile("/a.gguf"), QUrl.fromLocalFile("/b.GGUF")])
+    assert dropped_documents(data) == ()
 
 
 def test_closing_is_left_to_the_app(window: MainWindow, qtbot: QtBot) -> None:

@@ -222,6 +222,7 @@ class DocumentSetView(QWidget):
     def _on_opened(self) -> None:
         self.composer.set_text("")
         self.show_files(shown=True)
+        self._on_reading(self._documents.files.reading)
 
     def _on_files(self) -> None:
         files = self._documents.files.files

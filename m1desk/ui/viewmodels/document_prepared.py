@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
     from m1desk.documents import PreparedState, PreparedStates
     from m1desk.ui.bridge import Bridge
     from m1desk.ui.viewmodels.settings import SettingsViewModel
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
 class PreparedViewModel(QObject):
     """Lists the prepared documents, deletes them, and keeps them within the disk budget.
+
+    `make_room` deletes what is beyond a budget (bytes), but nothing that is in use.
 
     Signals:
         changed: what is listed (tuple of PreparedState), the one used last first.
@@ -28,12 +32,14 @@ class PreparedViewModel(QObject):
         self,
         bridge: Bridge,
         states: PreparedStates,
+        make_room: Callable[[int], Coroutine[Any, Any, None]],
         settings: SettingsViewModel,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._bridge = bridge
         self._states = states
+        self._make_room = make_room
         self._settings = settings
         self._entries: tuple[PreparedState, ...] = ()
 
@@ -70,8 +76,9 @@ class PreparedViewModel(QObject):
     def set_budget(self, budget_bytes: int) -> None:
         """Set what all together may take; what is beyond goes, those unused longest first."""
         self._settings.change(prepared_budget_bytes=budget_bytes)
-        work = asyncio.to_thread(self._states.make_room, budget_bytes)
-        self._bridge.submit(work, lambda _: self.refresh(), self._on_failed)
+        self._bridge.submit(
+            self._make_room(budget_bytes), lambda _: self.refresh(), self._on_failed
+        )
 
     def _on_read(self, entries: tuple[PreparedState, ...]) -> None:
         self._entries = entries

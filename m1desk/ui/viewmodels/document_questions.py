@@ -123,15 +123,6 @@ class DocumentQuestionsViewModel(QObject):
         """Find a question of the open set."""
         return self._questions.get(question_id)
 
-    def read_before(self, text_sha256: str, model: str) -> bool:
-        """Whether a model has answered about just this text in the open set."""
-        return any(
-            one.state == "complete" and one.text_sha256 == text_sha256 and one.model == model
-            for one in self._questions.values()
-        )
-
-    # -- what is asked -----------------------------------------------------------------------------
-
     def open(self, set_id: int | None) -> None:
         """Show the questions of a set, or none."""
         self._opening += 1

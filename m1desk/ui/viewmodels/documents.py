@@ -49,6 +49,9 @@ if TYPE_CHECKING:
         def delete_set(self, set_id: int) -> Coroutine[Any, Any, None]:
             """Delete a set with all that belongs to it."""
 
+        def make_room(self, budget_bytes: int) -> Coroutine[Any, Any, None]:
+            """Delete prepared states beyond a budget, none that is in use."""
+
 
 _STEP: Final = 1024
 
@@ -81,7 +84,7 @@ class DocumentsViewModel(QObject):
         self.files = DocumentFilesViewModel(bridge, core.sets, read, self)
         self.budget = DocumentBudgetViewModel(bridge, core.client, self)
         self.questions = DocumentQuestionsViewModel(bridge, core.sets, core.runner, core.ask, self)
-        self.prepared = PreparedViewModel(bridge, core.prepared, settings, self)
+        self.prepared = PreparedViewModel(bridge, core.prepared, core.make_room, settings, self)
         self.search = TextSearchViewModel(bridge, self)
         self._connect()
 
@@ -149,17 +152,16 @@ class DocumentsViewModel(QObject):
         self._tell_reason()
 
     def set_sampling(self, sampling: SamplingParameters) -> None:
-        """Set how answers are sampled; without a limit they may take the usual length."""
-        limit = sampling.max_tokens or DEFAULT_ANSWER_TOKENS
+        """Set how answers are sampled; one without a limit may take all the context has left."""
         self._sampling = SamplingParameters(
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             top_k=sampling.top_k,
             min_p=sampling.min_p,
             seed=sampling.seed,
-            max_tokens=limit,
+            max_tokens=sampling.max_tokens,
         )
-        self.budget.set_answer_tokens(limit)
+        self.budget.set_answer_tokens(sampling.max_tokens or DEFAULT_ANSWER_TOKENS)
 
     def ask(self, question: str, predicted_seconds: tuple[float, float] | None = None) -> None:
         """Ask about the included documents of the open set."""
@@ -206,9 +208,10 @@ class DocumentsViewModel(QObject):
         set_id, settings = self.files.set_id, self._settings
         if set_id is None or settings is None:
             return 0
-        state = self.prepared.state(state_name(set_id, settings.model_path, settings.kv_type))
-        known = self.questions.read_before(self.files.text_sha256, self._status.model_name)
-        return state.tokens if state is not None and state.is_complete and known else 0
+        state = self.prepared.state(
+            state_name(set_id, self.files.text_sha256, settings.model_path, settings.kv_type)
+        )
+        return state.tokens if state is not None and state.is_complete else 0
 
     def _no_text(self) -> str:
         if self.files.reading is not None and self.files.reading.set_id == self.files.set_id:

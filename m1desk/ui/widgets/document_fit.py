@@ -36,7 +36,7 @@ class FitChoices(QFrame):
         self._icon = QLabel()
         self._text = QLabel()
         self._text.setWordWrap(True)
-        self.reload = QPushButton()
+        self.reload = QPushButton("Reload with a longer context")
         leave_out = QPushButton("Leave files out")
         model = QPushButton("Choose another model")
         self.reload.clicked.connect(lambda: self.context_wished.emit(self._wished))

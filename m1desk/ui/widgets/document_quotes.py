@@ -31,19 +31,14 @@ class QuoteList(QWidget):
 
     def __init__(self, theme: Theme, checked: CheckedAnswer) -> None:
         super().__init__()
+        self._theme = theme
+        self._checked = checked
         self._fold = IconButton(theme, "chevron-right", "Show or hide the quotes")
         self._fold.clicked.connect(self._on_clicked)
         self._fold.setVisible(bool(checked.citations))
         self._title = ElidedLabel(summary(checked), tone="caption")
-        self._rows = QWidget()
-        column = QVBoxLayout(self._rows)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(2)
-        for number, citation in enumerate(checked.citations, 1):
-            row = QuoteRow(theme, number, citation)
-            row.chosen.connect(self.chosen)
-            column.addWidget(row)
-        layout = QVBoxLayout(self)
+        self._rows: QWidget | None = None  # made when they are first to be seen
+        self._layout = layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.metrics.space_xs)
         head = QHBoxLayout()
@@ -51,7 +46,6 @@ class QuoteList(QWidget):
         head.addWidget(self._fold)
         head.addWidget(self._title, 1)
         layout.addLayout(head)
-        layout.addWidget(self._rows)
         self._open = any(c.status != "verified" or c.is_misplaced for c in checked.citations)
         self._show()
 
@@ -60,12 +54,27 @@ class QuoteList(QWidget):
         """The summary."""
         return self._title.whole_text
 
+    def _make_rows(self) -> QWidget:
+        rows = QWidget()
+        column = QVBoxLayout(rows)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        for number, citation in enumerate(self._checked.citations, 1):
+            row = QuoteRow(self._theme, number, citation)
+            row.chosen.connect(self.chosen)
+            column.addWidget(row)
+        return rows
+
     def _on_clicked(self) -> None:
         self._open = not self._open
         self._show()
 
     def _show(self) -> None:
-        self._rows.setVisible(self._open)
+        if self._open and self._rows is None:
+            self._rows = self._make_rows()
+            self._layout.addWidget(self._rows)
+        if self._rows is not None:
+            self._rows.setVisible(self._open)
         self._fold.set_icon("chevron-down" if self._open else "chevron-right")
 
 

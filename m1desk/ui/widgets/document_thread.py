@@ -24,6 +24,7 @@ PAGE: Final = 8
 """Questions shown at first, and more at a time."""
 
 _NEAR_BOTTOM: Final = 32
+_IDLE_MS: Final = 15
 
 
 class DocumentThread(QScrollArea):
@@ -47,7 +48,7 @@ class DocumentThread(QScrollArea):
         self._earlier: list[AskedQuestion] = []
         self._wanted = 0  # of the earlier ones, those still to be made
         self._idle = QTimer(self)
-        self._idle.setInterval(0)
+        self._idle.setInterval(_IDLE_MS)
         self._idle.timeout.connect(self._make_earlier)
         self._answers: dict[int, DocumentAnswer] = {}
         self._stuck = True

@@ -47,6 +47,7 @@ class Viewer(QFrame):
         self._documents: DocumentsText | None = None
         self._tail = ""
         self._pages: dict[str, list[PlacedPage]] = {}
+        self._target: PlacedPage | None = None
         self._hits: tuple[int, ...] = ()
         self._words = ""
         self._hit = -1
@@ -101,7 +102,7 @@ class Viewer(QFrame):
         if documents is self._documents and tail == self._tail:
             return
         self._documents, self._tail = documents, tail
-        self._pages = {}
+        self._pages, self._target = {}, None
         for page in documents.pages:
             self._pages.setdefault(page.document, []).append(page)
         self._names.setStringList(list(self._pages))
@@ -129,7 +130,7 @@ class Viewer(QFrame):
         if not pages:
             return False
         index = bisect_left(pages, number, key=lambda page: page.number)
-        page = pages[min(index, len(pages) - 1)]
+        self._target = page = pages[min(index, len(pages) - 1)]
         self.text.go_to(max(0, page.start - len(page.marker) - 1), to_top=True)
         return True
 
@@ -205,17 +206,25 @@ class Viewer(QFrame):
     def _show_place(self) -> None:
         documents = self._documents
         position = self.text.first_in_sight()
-        # What is read is a little below the edge, where the last page may just end.
-        page = documents.page_at(position + 1) if documents is not None else None
         if documents is None or not documents.pages:
             self._place.set_text("No documents")
         elif position >= len(documents.text):
             self._place.set_text("Instructions and question")
         else:
-            shown = page or documents.pages[0]
+            shown = self._page_in_sight(documents, position)
             label = f" · {shown.label}" if shown.label else ""
             self._place.set_text(f"{shown.document} · p. {shown.number}{label}")
             self._show_in_fields(shown)
+
+    def _page_in_sight(self, documents: DocumentsText, position: int) -> PlacedPage:
+        """The page that was gone to while it can be seen, else the first that can."""
+        target = self._target
+        if target is not None and position <= target.start <= self.text.last_in_sight():
+            return target
+        self._target = None
+        # Above a page stands its marker, which belongs to it.
+        index = bisect_right(documents.pages, position, key=lambda page: page.end)
+        return documents.pages[min(index, len(documents.pages) - 1)]
 
     def _show_in_fields(self, page: PlacedPage) -> None:
         pages = self._pages[page.document]

@@ -106,10 +106,10 @@ class ViewerText(QPlainTextEdit):
         cursor = QTextCursor(self.document())
         cursor.setPosition(self._shown(position))
         self.setTextCursor(cursor)
-        if to_top:
-            self.verticalScrollBar().setValue(cursor.block().firstLineNumber())
-        else:
-            self.centerCursor()
+        self.centerCursor()
+        if to_top:  # Qt counts a line that was never in sight as one: so from the middle up
+            lines = self.cursorRect().top() // self.fontMetrics().lineSpacing()
+            self.verticalScrollBar().setValue(self.verticalScrollBar().value() + lines)
         self.scrolled.emit()
 
     def set_found(
