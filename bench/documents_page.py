@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -155,7 +155,7 @@ class Bench:
         for number in range(8):
             asked = self.core.sets.begin(self.set_id, f"Question {number}?", "bench", text.sha256)
             self.core.sets.end(
-                asked.id, "complete", answer=checked.text, reasoning="", details=details
+                replace(asked, state="complete", answer=checked.text, details=details)
             )
 
     def open(self) -> None:

@@ -121,5 +121,6 @@ def too_long(prompt_tokens: int, answer_tokens: int, context_tokens: int) -> Bad
 
 
 def _receipt(expected: int, finished: TurnFinished) -> ReadReceipt:
-    reused = finished.reused_tokens
-    return ReadReceipt(expected, finished.prompt_tokens - reused, reused)
+    """Take the engine's own count of what it computed; of one that gives none, the difference."""
+    reused, read = finished.reused_tokens, finished.read_tokens
+    return ReadReceipt(expected, finished.prompt_tokens - reused if read is None else read, reused)

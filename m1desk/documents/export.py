@@ -18,6 +18,13 @@ _WORDS: Final = {
     "not_found": "NOT FOUND in the documents",
 }
 
+_ENDINGS: Final = {
+    "streaming": "was still being written",
+    "stopped": "was stopped",
+    "interrupted": "was interrupted by an error",
+    "failed": "failed",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class AnswerRecord:
@@ -28,6 +35,9 @@ class AnswerRecord:
         documents: names of the documents that were read.
         receipt: None when the answer did not end well.
         seconds: from the question to the end of the answer, None when not known.
+        state: "complete", or how it ended before its end: "stopped", "interrupted", "failed".
+        finish_reason: why the model ended, in the engine's word: "stop", "length" when it ran
+            out of tokens.
     """
 
     question: str
@@ -37,6 +47,18 @@ class AnswerRecord:
     documents: tuple[str, ...]
     receipt: ReadReceipt | None
     seconds: float | None = None
+    state: str = "complete"
+    finish_reason: str = "stop"
+
+    @property
+    def warning(self) -> str:
+        """What is to be said loudly of an answer that is not whole; empty when it is."""
+        if self.state != "complete":
+            how = _ENDINGS.get(self.state, f"did not end well ({self.state})")
+            return f"WARNING: This answer is not complete: it {how}."
+        if self.finish_reason == "length":
+            return "WARNING: This answer was cut off: it ran out of tokens before its end."
+        return ""
 
 
 def as_json(record: AnswerRecord) -> dict[str, object]:
@@ -45,6 +67,9 @@ def as_json(record: AnswerRecord) -> dict[str, object]:
     return {
         "question": record.question,
         "answer": checked.text,
+        "state": record.state,
+        "finish_reason": record.finish_reason,
+        "warning": record.warning or None,
         "model": record.model,
         "asked": _time(record.asked),
         "documents": list(record.documents),
@@ -84,9 +109,42 @@ def _citation_json(citation: Citation) -> dict[str, object]:
 
 def as_markdown(record: AnswerRecord) -> str:
     """Write the record as Markdown."""
-    lines = [f"# {_one_line(record.question)}", "", record.checked.text, "", "## Quotes", ""]
+    answer = _contained(record.checked.text)
+    return "\n".join([*_head_lines(record), answer, "", *_check_lines(record)])
+
+
+def as_html(record: AnswerRecord) -> str:
+    """Write the record as one page of HTML that loads nothing from anywhere."""
+    # Each part is rendered by itself: what the answer leaves open ends with it.
+    parts = ("\n".join(_head_lines(record)), record.checked.text, "\n".join(_check_lines(record)))
+    renderer = _renderer()
+    head, answer, check = (renderer.render(part) for part in parts)
+    policy = "default-src 'none'; style-src 'unsafe-inline'"
+    style = (
+        "body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem}"
+        "blockquote{border-left:3px solid #999;margin-left:0;padding-left:1rem;color:#444}"
+        "header strong{color:#b00020}"
+    )
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        f"<title>{html.escape(_one_line(record.question))}</title><style>{style}</style></head>\n"
+        f"<body><header>{head}</header>\n<article>{answer}</article>\n"
+        f"<footer>{check}</footer></body></html>\n"
+    )
+
+
+def _head_lines(record: AnswerRecord) -> list[str]:
+    lines = [f"# {_one_line(record.question)}", ""]
+    return [*lines, f"**{record.warning}**", ""] if record.warning else lines
+
+
+def _check_lines(record: AnswerRecord) -> list[str]:
+    """What was found out about the answer, and how it came about."""
+    lines = ["## Quotes", ""]
     if not record.checked.citations:
-        lines.append("The answer quotes nothing.")
+        is_checked = record.state == "complete"
+        lines.append("The answer quotes nothing." if is_checked else "No quotes were checked.")
     for number, one in enumerate(record.checked.citations, 1):
         lines += [f"{number}. {_place(one)}: **{_WORDS[one.status]}**{_likeness(one)}", ""]
         lines += [f"   > {line}" for line in one.quote.splitlines()] + [""]
@@ -94,25 +152,33 @@ def as_markdown(record: AnswerRecord) -> str:
         lines += ["", "## Statements without a quote", ""]
         text = record.checked.text
         lines += [f"- {_one_line(text[one.start : one.end])}" for one in record.checked.unquoted]
-    lines += ["", "## Receipt", "", *[f"- {line}" for line in _receipt_lines(record)], ""]
-    return "\n".join(lines)
+    return [*lines, "", "## Receipt", "", *[f"- {line}" for line in _receipt_lines(record)], ""]
 
 
-def as_html(record: AnswerRecord) -> str:
-    """Write the record as one page of HTML that loads nothing from anywhere."""
-    renderer = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
-    body = renderer.render(as_markdown(record))
-    policy = "default-src 'none'; style-src 'unsafe-inline'"
-    style = (
-        "body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem}"
-        "blockquote{border-left:3px solid #999;margin-left:0;padding-left:1rem;color:#444}"
-    )
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        f"<title>{html.escape(_one_line(record.question))}</title><style>{style}</style></head>\n"
-        f"<body>{body}</body></html>\n"
-    )
+def _contained(answer: str) -> str:
+    """Make sure that what follows an answer in Markdown is not taken for a part of it."""
+    if not _stays_open(answer):
+        return answer
+    fences = [token.markup for token in _reader().parse(answer) if token.type == "fence"]
+    closed = f"{answer}\n{fences[-1]}" if fences else answer
+    if not _stays_open(closed):
+        return closed
+    return "\n".join(f"> {line}" for line in answer.splitlines())  # HTML: a quote ends anything
+
+
+def _stays_open(answer: str) -> bool:
+    """Whether a heading behind an answer would be read as part of its code or HTML."""
+    tokens = _reader().parse(f"{answer}\n\n# End")
+    return not (len(tokens) > 2 and tokens[-1].type == "heading_close" and tokens[-1].level == 0)
+
+
+def _reader() -> MarkdownIt:
+    """Read Markdown as most programs do that will show the file."""
+    return MarkdownIt("commonmark").enable("table")
+
+
+def _renderer() -> MarkdownIt:
+    return MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
 
 
 def _receipt_lines(record: AnswerRecord) -> list[str]:

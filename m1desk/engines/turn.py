@@ -112,6 +112,8 @@ class TurnFinished:
         finish_reason: "stop", "length", "tool_calls", or what the server said.
         prompt_tokens, completion_tokens: the engine's own counts (tokens).
         reused_tokens: prompt tokens not read again.
+        read_tokens: prompt tokens the engine computed, counted as it did; with the reused ones
+            they make the whole prompt. None if it doesn't say.
         time_to_first_token: seconds from the request to the first piece of text, None if none came.
         tokens_per_second: decode speed by the engine's clock, None if it doesn't say.
         prefill_tokens_per_second: likewise, of the part that was read.
@@ -126,6 +128,7 @@ class TurnFinished:
     tokens_per_second: float | None = None
     prefill_tokens_per_second: float | None = None
     prepared: PreparedUse | None = None
+    read_tokens: int | None = None
 
 
 TurnEvent = PrefillProgress | TextDelta | ReasoningDelta | ToolCallDelta | TurnFinished

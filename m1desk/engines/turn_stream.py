@@ -92,6 +92,7 @@ class TurnReader:
             tokens_per_second=_speed(timings.get("predicted_per_second")),
             prefill_tokens_per_second=_speed(timings.get("prompt_per_second")),
             prepared=_prepared_use(self._prepared),
+            read_tokens=_count_or_none(timings.get("prompt_n")),
         )
 
     def _read_choice(self, choice: Mapping[str, Any]) -> Iterator[TurnEvent]:
@@ -145,6 +146,10 @@ def _tool_call(call: Mapping[str, Any]) -> ToolCallDelta:
         name=as_text(function.get("name")),
         arguments=as_text(function.get("arguments")),
     )
+
+
+def _count_or_none(value: object) -> int | None:
+    return as_count(value) if isinstance(value, int | float) else None
 
 
 def _speed(value: object) -> float | None:

@@ -66,6 +66,10 @@ class Generation:
         max_tokens: most tokens to write, or None for as many as the context holds.
         snapshot_positions: where a later prompt is likely to part from this one, ascending.
         logprobs: None, or how many alternatives to report with each token.
+        read: prompt tokens in the slot's memory, the reused ones included.
+        reused: those that the slot, or a saved state, held when reading began.
+        computed: those put through the engine since; counted batch by batch, so that a client can
+            check that nothing of its prompt was left out.
         overtaken: how many later requests began while this one waited for room.
         saved: a verified state of the prompt's beginning, until it has been used.
         prepared: what became of the saved state that was asked for.
@@ -83,8 +87,9 @@ class Generation:
     snapshot_positions: tuple[int, ...] = ()
     cancelled: bool = False
     overtaken: int = 0
-    read: int = 0  # prompt tokens in the slot's memory, reused ones included
+    read: int = 0
     reused: int = 0
+    computed: int = 0
     written: list[int] = field(default_factory=list)
     started: float = 0.0
     prefill_seconds: float = 0.0
@@ -99,14 +104,23 @@ class Generation:
         """Whether part of the prompt is still to be read."""
         return self.read < len(self.prompt)
 
-    def note_saved_state(self, position: int, *, in_memory: bool) -> None:
-        """Say what became of the saved state now that reading begins at `position`."""
+    def note_saved_state(self, position: int, *, in_memory: bool, changed: bool) -> None:
+        """Say what became of the saved state now that reading begins at `position`.
+
+        `changed`: its file is not the one that was verified, and was left alone.
+        """
         saved = self.saved
         if saved is None:
             return
         self.prepared = PreparedUse(name=saved.name, used=True, reason="restored", message="")
         if in_memory:
             self.prepared["reason"] = "in_memory"
+        elif changed:
+            self.prepared |= {
+                "used": False,
+                "reason": "damaged",
+                "message": "Its state file was changed after it had been checked.",
+            }
         elif position < saved.count:
             self.prepared |= {
                 "used": False,
@@ -116,7 +130,7 @@ class Generation:
 
     def timings(self) -> Timings:
         """What was read and written so far, and how fast (by this process's clock)."""
-        prompt_n = self.read - self.reused
+        prompt_n = self.computed
         prompt_seconds = self.prefill_seconds
         decoded = max(len(self.written) - 1, 0)  # the first token is the prefill's
         decode_seconds = time.perf_counter() - self.decode_started if self.decode_started else 0.0

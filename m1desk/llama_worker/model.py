@@ -241,6 +241,10 @@ class Model:
                 markers[tokens[0]] = text.encode()
         return markers
 
+    def is_marker(self, token: int) -> bool:
+        """Whether a token marks an answer's structure (`<think>`), and so shows in it."""
+        return token in self._markers
+
     def visible_piece(self, token: int) -> bytes:
         """The bytes of a token in an answer; of control tokens only structural markers show."""
         return self._markers.get(token) or self.piece(token)

@@ -169,7 +169,11 @@ class Preparations:
         _check_name(name)
         if name in self._busy:
             raise PreparationBusy(f"{name!r} is being prepared. Stop that first.")
-        return await asyncio.to_thread(self._store.delete, name)
+        self._busy.add(name)  # what begins meanwhile would be deleted with what was there
+        try:
+            return await asyncio.to_thread(self._store.delete, name)
+        finally:
+            self._busy.discard(name)
 
     # On a thread of its own: a thousand pages take seconds
 
@@ -192,15 +196,16 @@ class Preparations:
     def _shared_tokens(self, request: PrepareRequest) -> list[int]:
         """The tokens that every prompt begins with whose last content begins with this one."""
         *history, last = request.messages
-        shared: list[int] | None = None
-        for more in _CONTINUATIONS:
-            messages = [*history, {**last, "content": f"{last['content']}{more}"}]
-            rendered = self._prompts.render(
-                messages, None, request.template_arguments, opening=True
+        versions = [
+            self._prompts.render(
+                [*history, {**last, "content": f"{last['content']}{more}"}],
+                None,
+                request.template_arguments,
+                opening=True,
             )
-            tokens = self._prompts.tokens(rendered)
-            shared = tokens if shared is None else shared[: common_prefix(shared, tokens)]
-        return shared or []
+            for more in _CONTINUATIONS
+        ]
+        return self._prompts.shared_tokens(versions)
 
     def _generation(self, tokens: list[int], saved: SavedState | None) -> Generation:
         engine = self._engine

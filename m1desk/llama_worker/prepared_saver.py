@@ -98,7 +98,9 @@ class StateSaver:
         if complete and preparation.draft is not None:
             preparation.draft.abandoned.set()  # soon outdone: its room on the disk is needed
         try:
-            draft = self._write(slot, preparation.name, complete=complete)
+            draft = self._write(slot, generation, preparation.name, complete=complete)
+        except Abandoned:
+            return
         except Exception as error:  # noqa: BLE001 - a failed save is no reason to end other answers
             preparation.tell(_not_saved(error, complete=complete))
         else:
@@ -116,10 +118,11 @@ class StateSaver:
         """Finish what is under way and end the saver's thread."""
         self._pool.shutdown()
 
-    def _write(self, slot: Slot, name: str, *, complete: bool) -> Draft:
+    def _write(self, slot: Slot, generation: Generation, name: str, *, complete: bool) -> Draft:
         """Have the engine write a state file.
 
         Raises:
+            Abandoned: the preparation was cancelled.
             OSError: the disk is full or fails, in the engine's words or the system's.
         """
         size = self._context.sequence_bytes(slot.number) + 4 * len(slot.tokens)
@@ -129,6 +132,9 @@ class StateSaver:
                 errno.ENOSPC, f"it takes {size:,} bytes, and {free:,} are free on that disk"
             )
         path = self._store.new_file(name)
+        if generation.cancelled:  # and maybe the name deleted, before there was this file to stop
+            self._store.discard(path)
+            raise Abandoned
         tokens = np.asarray(slot.tokens, dtype=np.int32)
         self._log.clear()
         written = self._context.save_file(slot.number, path, tokens)
@@ -142,7 +148,7 @@ class StateSaver:
         """On the saver's own thread."""
         try:
             manifest = self._store.commit(draft)
-        except Abandoned:
+        except Abandoned:  # a checkpoint outdone by the whole, or all of it deleted: nobody waits
             return
         except Exception as error:  # noqa: BLE001 - a silent end would leave the client waiting
             preparation.tell(_not_saved(error, complete=draft.complete))

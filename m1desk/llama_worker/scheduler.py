@@ -186,20 +186,23 @@ class Scheduler:
         generation.started = time.perf_counter()
         reuse = self._enter(generation, slot, reuse)
         generation.read = generation.reused = reuse
+        generation.computed = 0  # if it starts over, what the slot still holds counts as reused
         self._metrics.reused_tokens.inc(reuse)
         generation.deliver(Progress(generation.prompt_progress()))
 
     def _enter(self, generation: Generation, slot: Slot, reuse: int) -> int:
         """Bring a slot as far into the prompt as what it holds, or a saved state, reaches."""
         saved, position = generation.saved, 0
-        if saved is None or saved.count <= reuse:
+        # it may have waited long since it was verified, and a damaged file may end the process
+        changed = saved is not None and not saved.is_unchanged()
+        if saved is None or changed or saved.count <= reuse:
             position = self._memory.enter(slot, reuse)
         if saved is None:
             return position
         in_memory = position >= saved.count
-        if not in_memory:
+        if not in_memory and not changed:
             position = self._memory.enter_saved(slot, saved)
-        generation.note_saved_state(position, in_memory=in_memory)
+        generation.note_saved_state(position, in_memory=in_memory, changed=changed)
         if generation.preparation is not None:
             generation.preparation.position = min(position, saved.count)
         return position
@@ -311,6 +314,7 @@ class Scheduler:
         if not run.reads_prompt:
             return
         generation.read += len(run.tokens)
+        generation.computed += len(run.tokens)
         self._metrics.prompt_tokens.inc(len(run.tokens))
         generation.prefill_seconds = time.perf_counter() - generation.started
         if generation.read in generation.snapshot_positions:

@@ -86,7 +86,7 @@ class Service:
         )
         tokens = self._prompts.tokens(prompt)
         self._prompts.check_length(tokens, "messages")
-        starts_in_think = renders_open_think(prompt)
+        starts_in_think = renders_open_think(prompt.text)
         output = OutputParser(
             stops=request.stop,
             starts_in_think=starts_in_think,
@@ -94,7 +94,7 @@ class Service:
             parse_tool_calls=bool(request.tools),
         )
         generation = self._generation(request, tokens, output)
-        generation.snapshot_positions = self._snapshot_positions(request, prompt, tokens)
+        generation.snapshot_positions = self._snapshot_positions(request, prompt.text, tokens)
         if request.prepared is not None:
             self._find_saved_state(generation, request.prepared)
         return generation
@@ -166,7 +166,7 @@ class Service:
             except RequestError:
                 # some templates refuse a conversation that ends with an answer
                 return _ascending(positions)
-            shared = _common_bytes(prompt.encode(), earlier.encode())
+            shared = _common_bytes(prompt.encode(), earlier.text.encode())
             ends = self._model.token_byte_ends(tokens)
             positions.append(int(np.searchsorted(ends, shared, side="right")))
         return _ascending(positions)

@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 import psutil
 
-from m1desk.llama_worker.states_digest import bytes_digest, file_digest
+from m1desk.llama_worker.states_digest import Abandoned, bytes_digest, file_digest
 from m1desk.llama_worker.states_files import (
     flush,
     flush_folder,
@@ -50,16 +50,22 @@ _STATE_FILE: Final = re.compile(r"prepared-([a-z0-9-]+)\.(\d+)\.[0-9a-f]{16}\.st
 _OWN_FILE: Final = re.compile(r"prepared-[a-z0-9-]+\.(\d+)\.[0-9a-f]{16}\.(?:state|manifest)")
 _MANIFEST_FILE: Final = re.compile(r"prepared-([a-z0-9-]+)\.json")
 
-_Identity = tuple[str, int, int, int]
+FileIdentity = tuple[str, int, int, int]
+"""A file's name, its number on the disk, its size (bytes) and when it was written (ns)."""
 
 
 @dataclass(frozen=True, eq=False)  # without slots: a weak reference tells when it is let go
 class SavedState:
-    """A state that may be restored; while one of these exists its file is not removed."""
+    """A state that may be restored; while one of these exists its file is not removed.
+
+    Attributes:
+        identity: of the file as it was opened.
+    """
 
     manifest: Manifest
     path: Path
     tokens: npt.NDArray[np.int32]
+    identity: FileIdentity
 
     @property
     def name(self) -> str:
@@ -70,6 +76,13 @@ class SavedState:
     def count(self) -> int:
         """How many tokens it holds."""
         return self.manifest.tokens
+
+    def is_unchanged(self) -> bool:
+        """Whether the file is still the one that was opened, and verified since; reads nothing."""
+        try:
+            return _identity(self.path) == self.identity
+        except StateRefused:
+            return False
 
 
 @dataclass(slots=True, eq=False)
@@ -92,8 +105,9 @@ class StateStore:
         self._key = key
         self._lock = threading.RLock()
         self._drafts: set[Path] = set()
+        self._given_up: set[Path] = set()  # drafts that a deletion caught before they were valid
         self._readers: Counter[Path] = Counter()
-        self._verified: set[_Identity] = set()
+        self._verified: set[FileIdentity] = set()
 
     def entries(self) -> list[PreparedEntry]:
         """All prepared documents, sorted by name; those that can't be used say why."""
@@ -110,7 +124,8 @@ class StateStore:
             manifest = self._manifest(name)
             self._key.check(manifest.key)
             path = self._folder / manifest.file
-            state = SavedState(manifest, path, read_tokens(path, manifest))
+            identity = _identity(path)
+            state = SavedState(manifest, path, read_tokens(path, manifest), identity)
             self._readers[path] += 1
         weakref.finalize(state, self._let_go, path)
         return state
@@ -118,11 +133,12 @@ class StateStore:
     def verify(self, state: SavedState) -> None:
         """Compare the whole file with its digest; about 1 GB/s a core, once for each file.
 
+        Whoever has it read later asks `SavedState.is_unchanged` right before.
+
         Raises:
             StateRefused: it is not what was written.
         """
-        identity = self._identity(state.path)
-        if identity in self._verified:
+        if state.identity in self._verified and state.is_unchanged():
             return
         threads = min(_VERIFY_THREADS, os.cpu_count() or 1)
         try:
@@ -131,14 +147,7 @@ class StateStore:
             raise unreadable(error) from error
         if digest != state.manifest.digest:
             raise StateRefused("damaged", "Its state file is damaged.")
-        self._verified.add(identity)
-
-    def is_verified(self, state: SavedState) -> bool:
-        """Whether the file is still the very one that was verified."""
-        try:
-            return self._identity(state.path) in self._verified
-        except StateRefused:
-            return False
+        self._verified.add(state.identity)
 
     def new_file(self, name: str) -> Path:
         """An empty file for a state, readable by this user alone.
@@ -156,7 +165,7 @@ class StateStore:
     def discard(self, path: Path) -> None:
         """Remove a file that will not become a state."""
         with self._lock:
-            self._drafts.discard(path)
+            self._forget_draft(path)
         path.unlink(missing_ok=True)
 
     def free_bytes(self) -> int:
@@ -169,19 +178,13 @@ class StateStore:
 
         Raises:
             OSError: the disk is full or fails; the old state is still there and valid.
-            Abandoned: the draft was given up meanwhile.
+            Abandoned: the draft was given up meanwhile, or its name deleted.
         """
         try:
             flush(draft.path)
-            digest = file_digest(draft.path, is_abandoned=draft.abandoned.is_set)
+            digest = file_digest(draft.path, is_abandoned=lambda: self._is_given_up(draft))
             manifest = self._account(draft, digest)
-            with self._lock:
-                old = self._named_file(draft.name)
-                identity = self._identity(draft.path)
-                self._replace_manifest(manifest)  # the last step that may fail
-                self._drafts.discard(draft.path)
-                self._verified.add(identity)
-                self._remove(old)
+            self._make_valid(draft, manifest)
         except BaseException:
             self.discard(draft.path)
             raise
@@ -191,10 +194,13 @@ class StateStore:
     def delete(self, name: str) -> bool:
         """Remove a prepared document, usable or not; False when there is none of that name.
 
+        What is being saved under the name right now is given up, too.
+
         Raises:
             OSError: the system does not allow it.
         """
         with self._lock:
+            self._given_up |= {path for path in self._drafts if _name_in(path) == name}
             old = self._named_file(name)
             manifest = self._manifest_path(name)
             found = manifest.exists() or manifest.is_symlink()
@@ -263,14 +269,25 @@ class StateStore:
             entry["refused"] = refused.refusal()
         return entry
 
-    def _identity(self, path: Path) -> _Identity:
-        try:
-            found = path.lstat()
-        except OSError as error:
-            raise unreadable(error) from error
-        return (path.name, found.st_ino, found.st_size, found.st_mtime_ns)
-
     # Replacing
+
+    def _make_valid(self, draft: Draft, manifest: Manifest) -> None:
+        with self._lock:  # a deletion comes before it, and stops it, or after
+            if self._is_given_up(draft):
+                raise Abandoned
+            old = self._named_file(draft.name)
+            identity = _identity(draft.path)
+            self._replace_manifest(manifest)  # the last step that may fail
+            self._forget_draft(draft.path)
+            self._verified.add(identity)
+            self._remove(old)
+
+    def _is_given_up(self, draft: Draft) -> bool:
+        return draft.abandoned.is_set() or draft.path in self._given_up
+
+    def _forget_draft(self, path: Path) -> None:
+        self._drafts.discard(path)
+        self._given_up.discard(path)
 
     def _account(self, draft: Draft, digest: str) -> Manifest:
         return Manifest(
@@ -309,8 +326,8 @@ class StateStore:
             self._readers[path] -= 1
             if self._readers[path] <= 0:
                 del self._readers[path]
-                found = _STATE_FILE.fullmatch(path.name)
-                if found and self._named_file(found[1]) != path:
+                name = _name_in(path)
+                if name is not None and self._named_file(name) != path:
                     try_to_remove(path)
 
     def _is_in_use(self, path: Path, maker: int) -> bool:
@@ -321,3 +338,17 @@ class StateStore:
             return psutil.Process(maker).create_time() <= written
         except (OSError, psutil.Error):
             return False
+
+
+def _name_in(path: Path) -> str | None:
+    """The document's name in the name of a state file."""
+    found = _STATE_FILE.fullmatch(path.name)
+    return found[1] if found else None
+
+
+def _identity(path: Path) -> FileIdentity:
+    try:
+        found = path.lstat()
+    except OSError as error:
+        raise unreadable(error) from error
+    return (path.name, found.st_ino, found.st_size, found.st_mtime_ns)

@@ -21,6 +21,8 @@ from m1desk.llama_worker.template_messages import Shape, shaped, shaped_tools
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from m1desk.llama_worker.control_texts import ContentGuard
+
     Conversation = Sequence[Mapping[str, object]]
 
 _T = TypeVar("_T")
@@ -80,6 +82,7 @@ class ChatTemplate:
         tools: Sequence[Mapping[str, object]] | None = None,
         add_generation_prompt: bool = True,
         extra: Mapping[str, object] | None = None,
+        guard: ContentGuard | None = None,
     ) -> str:
         """Render the prompt for `messages` (OpenAI's shape).
 
@@ -88,13 +91,14 @@ class ChatTemplate:
             tools: what the model may call, in OpenAI's shape.
             add_generation_prompt: whether to end with the opening of the model's turn.
             extra: more variables for the template; they can't replace the ones above.
+            guard: puts its marks into all that messages and tools say.
 
         Raises:
             TemplateError: the template refuses the conversation, or exceeds its time or size.
         """
         if tools and not self._shape.tools:
             raise TemplateError(_REFUSED, "It has no place for tools.")
-        variables = {**(extra or {}), **_variables(messages, tools, self._shape)}
+        variables = {**(extra or {}), **_variables(messages, tools, self._shape, guard)}
         variables["add_generation_prompt"] = add_generation_prompt
         with self._lock:
             seconds = self._seconds + self._environment.start_render(variables) / 1_000_000
@@ -131,11 +135,19 @@ def renders_open_think(prompt: str) -> bool:
 
 
 def _variables(
-    messages: Conversation, tools: Sequence[Mapping[str, object]] | None, shape: Shape
+    messages: Conversation,
+    tools: Sequence[Mapping[str, object]] | None,
+    shape: Shape,
+    guard: ContentGuard | None = None,
 ) -> dict[str, object]:
+    told = shaped(messages, shape)
+    callable_tools = shaped_tools(tools, shape) if tools else None
+    if guard is not None:  # only now: shaping joins texts, and reads the JSON of calls
+        told = [guard.marked_message(message) for message in told]
+        callable_tools = [guard.marked_tool(tool) for tool in callable_tools or ()] or None
     variables: dict[str, object] = {
-        "messages": shaped(messages, shape),
-        "tools": shaped_tools(tools, shape) if tools else None,
+        "messages": told,
+        "tools": callable_tools,
         "add_generation_prompt": True,
     }
     if not (tools or shape.null_tools):

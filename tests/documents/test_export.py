@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
+from markdown_it import MarkdownIt
 
 from m1desk.documents import (
     AnswerRecord,
@@ -68,6 +70,64 @@ def test_an_image_in_an_answer_is_not_loaded() -> None:
     checked = CheckedAnswer("![x](https://example.org/track.png)", (), ())
     page = as_html(AnswerRecord("Q?", checked, "m", 0.0, (), None))
     assert "<img" not in page
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "It is:\n```\n45 days",
+        "It is:\n~~~~ text\n45 days\n~~~",
+        "- It is:\n\n  ```\n  45 days",
+        "> ```\n> 45 days",
+        "<!-- It is 45 days",
+        "<pre>It is 45 days",
+        "It is:\n```\n45 days\n```",
+        "It is 45 days",
+        "",
+    ],
+)
+def test_what_an_answer_leaves_open_ends_with_it(record: AnswerRecord, answer: str) -> None:
+    record = replace(record, checked=replace(record.checked, text=answer, unquoted=()))
+    text, page = as_markdown(record), as_html(record)
+    for shown in (MarkdownIt("commonmark").render(text), page):
+        for heading in ("<h2>Quotes</h2>", "<h2>Receipt</h2>"):
+            assert heading in shown
+            assert shown.index(heading) > shown.rfind("45 days<")
+    assert page.count("<article>") == page.count("</article>") == 1
+    assert answer in text or answer.startswith("<")
+
+
+@pytest.mark.parametrize(
+    ("state", "finish_reason", "words"),
+    [
+        ("complete", "length", "was cut off: it ran out of tokens"),
+        ("stopped", "stop", "is not complete: it was stopped"),
+        ("interrupted", "", "is not complete: it was interrupted"),
+    ],
+)
+def test_an_answer_that_is_not_whole_says_so(
+    record: AnswerRecord, state: str, finish_reason: str, words: str
+) -> None:
+    cut = replace(record, state=state, finish_reason=finish_reason)
+    for text in (as_markdown(cut), as_html(cut)):
+        assert 0 < text.index("WARNING") < text.index(words) < text.index("It is 45 days")
+    made = as_json(cut)
+    assert (made["state"], made["finish_reason"]) == (state, finish_reason)
+    assert words in str(made["warning"])
+
+
+def test_a_whole_answer_is_not_warned_of(record: AnswerRecord) -> None:
+    made = as_json(record)
+    assert (made["state"], made["finish_reason"], made["warning"]) == ("complete", "stop", None)
+    assert "WARNING" not in as_markdown(record) + as_html(record)
+
+
+def test_an_answer_that_was_not_checked_is_not_said_to_quote_nothing() -> None:
+    record = AnswerRecord("Q?", CheckedAnswer('"A."', (), ()), "m", 0.0, (), None)
+    assert "quotes nothing" in as_markdown(record)
+    stopped = as_markdown(replace(record, state="stopped"))
+    assert "No quotes were checked." in stopped
+    assert "quotes nothing" not in stopped
 
 
 def test_a_receipt_that_differs_is_loud() -> None:

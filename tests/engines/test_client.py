@@ -106,7 +106,7 @@ async def test_an_answer_comes_piece_by_piece_and_sums_up(
     assert events[1].tokens_per_second == 10.0
     assert isinstance(end, TurnFinished)
     assert (end.finish_reason, end.prompt_tokens, end.completion_tokens) == ("stop", 9, 4)
-    assert (end.reused_tokens, end.tokens_per_second) == (4, 20.5)
+    assert (end.reused_tokens, end.read_tokens, end.tokens_per_second) == (4, 5, 20.5)
     assert end.prefill_tokens_per_second == 10.0
     assert end.time_to_first_token is not None
     assert end.time_to_first_token > 0
@@ -120,6 +120,7 @@ async def test_a_server_that_tells_less_is_understood_too(
     assert text == TextDelta("a")
     assert isinstance(end, TurnFinished)
     assert (end.finish_reason, end.prompt_tokens, end.tokens_per_second) == ("length", 0, None)
+    assert end.read_tokens is None
 
 
 async def test_tool_calls_come_with_their_arguments(

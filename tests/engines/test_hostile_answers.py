@@ -21,6 +21,7 @@ NAMES = st.sampled_from(
         *("error", "detail", "message", "code", "type", "choices", "delta", "content", "usage"),
         *("timings", "prompt_progress", "tool_calls", "function", "n_ctx", "finish_reason"),
         *("cache_n", "prompt_tokens", "processed", "loc", "msg", "reasoning", "index", "total"),
+        "prompt_n",
     ]
 )
 JSON = st.recursive(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from restored_logits import CHUNK, QUESTION, document, loaded
 
+from m1desk.llama_worker import states, states_files
 from m1desk.llama_worker.context import Batch, Context, ContextOptions
 from m1desk.llama_worker.generation import Delta, Done, Generation
 from m1desk.llama_worker.metrics import Metrics
@@ -233,6 +235,62 @@ def test_a_file_the_engine_refuses_is_said_and_the_prompt_is_read(
     assert asked.done.timings["cache_n"] == 0
 
 
+def test_a_file_that_changes_while_a_question_waits_is_not_given_to_the_engine(
+    desk: Callable[[], Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = desk()
+    one.serve(one.prepare(BOOK))
+    other = desk()
+    loaded_files: list[object] = []
+    monkeypatch.setattr(other.context, "load_file", lambda *given: loaded_files.append(given))
+    saved = saved_book(other)
+    asked = other.submit(BOOK + QUESTION, saved=saved)
+    with saved.path.open("ab") as file:
+        file.write(b"more")
+    other.serve(asked)
+    assert asked.done.prepared is not None
+    assert (asked.done.prepared["used"], asked.done.prepared["reason"]) == (False, "damaged")
+    assert asked.done.prepared["message"].endswith(".")
+    assert loaded_files == []
+    assert asked.done.timings["prompt_n"] == len(BOOK + QUESTION)
+
+
+def test_what_was_read_is_what_the_engine_was_given(
+    desk: Callable[[], Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = desk()
+    decoded: list[int] = []
+    decode = one.context.decode
+
+    def counted(batch: Batch) -> int:
+        decoded.append(batch.size)
+        return decode(batch)
+
+    monkeypatch.setattr(one.context, "decode", counted)
+    first = one.submit(BOOK + QUESTION, max_tokens=1, snapshot_positions=(len(BOOK),))
+    one.serve(first)
+    assert first.done.timings["prompt_n"] == sum(decoded) == len(BOOK + QUESTION)
+    assert first.done.timings["cache_n"] == 0
+    decoded.clear()
+    second = one.submit([*BOOK, *document(12, 2)], max_tokens=1)
+    one.serve(second)
+    assert second.done.timings["prompt_n"] == sum(decoded) == 12
+    assert second.done.timings["cache_n"] == len(BOOK)
+
+
+def test_a_prompt_that_starts_over_is_accounted_for_once(desk: Callable[[], Desk]) -> None:
+    one = desk()
+    asked = one.submit(BOOK + QUESTION)
+    one.scheduler.run_once()
+    ((slot, generation),) = one.scheduler._active()
+    assert generation.computed == CHUNK
+    one.scheduler._requeue(slot, generation)
+    one.serve(asked)
+    timings = asked.done.timings
+    assert timings["cache_n"] == CHUNK  # what its own first start had read
+    assert timings["prompt_n"] + timings["cache_n"] == len(BOOK + QUESTION)
+
+
 def test_a_disk_without_room_is_told_before_a_byte_is_written(
     desk: Callable[[], Desk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -256,6 +314,48 @@ def test_a_cancelled_preparation_saves_nothing_more(desk: Callable[[], Desk]) ->
     one.scheduler._drop_cancelled()
     assert one.scheduler._active() == []
     assert len(one.saves) == saves
+
+
+def test_a_save_under_way_does_not_outlive_a_deletion(
+    desk: Callable[[], Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = desk()
+    on_disk, may_go_on = threading.Event(), threading.Event()
+
+    def flush(path: Path) -> None:
+        on_disk.set()
+        assert may_go_on.wait(60)
+        states_files.flush(path)
+
+    monkeypatch.setattr(states, "flush", flush)
+    preparing = one.prepare(BOOK, OFTEN)
+    while not on_disk.is_set():
+        one.scheduler.run_once()
+    one.scheduler.cancel(preparing.generation)  # type: ignore[arg-type]
+    assert not one.store.delete("book")
+    may_go_on.set()
+    one.saver.wait()
+    assert one.store.entries() == []
+    assert one.saves == []
+    assert list(one.store._folder.iterdir()) == []
+
+
+def test_a_preparation_cancelled_while_its_file_is_made_writes_none(
+    desk: Callable[[], Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = desk()
+    preparing = one.prepare(BOOK)
+    new_file = one.store.new_file
+
+    def too_late(name: str) -> Path:
+        one.scheduler.cancel(preparing.generation)  # type: ignore[arg-type]
+        one.store.delete(name)
+        return new_file(name)
+
+    monkeypatch.setattr(one.store, "new_file", too_late)
+    one.serve(preparing)
+    assert one.saves == []
+    assert list(one.store._folder.iterdir()) == []
 
 
 @pytest.mark.parametrize("seconds", [0.0, 3600.0])

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -251,6 +252,47 @@ def test_a_save_that_is_given_up_leaves_the_old_state_whole(
         store.commit(new)
     assert take(fresh(folder)).count == 1000
     assert len(state_files(folder)) == 1
+
+
+def test_a_deletion_gives_up_what_is_being_saved_under_the_name(
+    store: StateStore, folder: Path
+) -> None:
+    running, other = draft(store), draft(store, "other")
+    assert not store.delete("book")
+    with pytest.raises(Abandoned):
+        store.commit(running)
+    store.commit(other)
+    assert [entry["name"] for entry in store.entries()] == ["other"]
+    assert len(state_files(folder)) == 1
+    save(store)  # the name is free again
+    assert take(store).count == 1000
+
+
+def test_a_deletion_at_the_last_moment_gives_a_save_up(
+    store: StateStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def digest_and_delete(path: Path, **more: Any) -> str:
+        digest = file_digest(path, **more)
+        store.delete("book")
+        return digest
+
+    save(store)
+    monkeypatch.setattr(states, "file_digest", digest_and_delete)
+    with pytest.raises(Abandoned):
+        store.commit(draft(store))
+    assert list(folder.iterdir()) == []
+
+
+def test_a_state_knows_when_its_file_is_another(store: StateStore) -> None:
+    save(store)
+    state = take(store)
+    assert state.is_unchanged()
+    content = state.path.read_bytes()
+    state.path.unlink()
+    assert not state.is_unchanged()
+    state.path.write_bytes(content)
+    os.utime(state.path, ns=(0, 0))
+    assert not state.is_unchanged()
 
 
 def test_what_a_crash_left_is_removed_and_nothing_else(store: StateStore, folder: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from naming import unnamed_controls
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QAbstractButton, QMessageBox, QWidget
+from PySide6.QtWidgets import QAbstractButton, QLabel, QMessageBox, QWidget
 
 from m1desk.app_asking import DocumentAsking
 from m1desk.documents import (
@@ -155,7 +155,7 @@ def answered(desk: Desk, qtbot: QtBot, text: str, **details: Any) -> AskedQuesti
     set_id = model.files.set_id
     assert set_id is not None
     asked = sets.begin(set_id, "How long is the notice?", "tiny", model.files.text_sha256)
-    ended = sets.end(asked.id, "complete", answer=text, reasoning="", details=known)
+    ended = sets.end(replace(asked, state="complete", answer=text, details=known))
     model.questions.open(set_id)
     qtbot.waitUntil(lambda: ended.id in {q.id for q in model.questions.questions}, timeout=WAIT)
     return ended
@@ -268,7 +268,7 @@ def test_an_answer_shows_quotes_receipt_and_times(desk: Desk, qtbot: QtBot) -> N
 def test_a_receipt_that_does_not_agree_is_loud(desk: Desk, qtbot: QtBot) -> None:
     ended = answered(desk, qtbot, "It is so.")
     wrong = replace(ended.details, receipt=ReadReceipt(400, 20, 100))
-    desk.core.sets.end(ended.id, "complete", answer=ended.answer, reasoning="", details=wrong)
+    desk.core.sets.end(replace(ended, details=wrong))
     desk.model.questions.open(desk.model.files.set_id)
     qtbot.waitUntil(
         lambda: any(a.findChild(ReceiptWarning) for a in desk.view.questions.answers), timeout=WAIT
@@ -353,9 +353,7 @@ def test_an_answer_on_its_way_shows_the_reading_and_then_the_words(
     qtbot.waitUntil(lambda: bool(desk.view.questions.answers), timeout=WAIT)
     (again,) = desk.view.questions.answers
     assert again.view.markdown == "So it goes."
-    ended = desk.core.sets.end(
-        asked.id, "failed", answer="", reasoning="", details=AnswerDetails(), error="It died.\nWhy."
-    )
+    ended = desk.core.sets.end(replace(asked, state="failed", error="It died.\nWhy."))
     post(QuestionEnded(ended))
     qtbot.waitUntil(lambda: not desk.model.questions.is_asking, timeout=WAIT)
     with qtbot.waitSignal(again.wished) as wished:
@@ -364,14 +362,22 @@ def test_an_answer_on_its_way_shows_the_reading_and_then_the_words(
     assert desk.view.composer.text == "And then?"  # no model is loaded
 
 
+def test_an_answer_that_was_cut_or_read_anew_says_so(desk: Desk, qtbot: QtBot) -> None:
+    answered(
+        desk, qtbot, "It is so.", finish_reason="length", prepared_note="It was made by another."
+    )
+    (answer,) = desk.view.questions.answers
+    said = [part.text() for part in answer.parts if isinstance(part, QLabel)]
+    assert any("its room was used up" in text for text in said)
+    assert "The documents were read again: It was made by another." in said
+
+
 def test_many_questions_come_bit_by_bit_and_hold_the_place(desk: Desk, qtbot: QtBot) -> None:
     set_id = desk.model.files.set_id
     assert set_id is not None
     for number in range(20):
         asked = desk.core.sets.begin(set_id, f"Question {number}?", "tiny", "")
-        desk.core.sets.end(
-            asked.id, "complete", answer="Words.\n\n" * 20, reasoning="", details=AnswerDetails()
-        )
+        desk.core.sets.end(replace(asked, state="complete", answer="Words.\n\n" * 20))
     desk.model.questions.open(set_id)
     thread = desk.view.questions
     qtbot.waitUntil(lambda: len(thread.answers) == 8, timeout=WAIT)

@@ -35,6 +35,7 @@ LENGTHS = (1000, 2000, 4000)
 
 SAMPLE_QUESTIONS = Path(__file__).parent / "samples" / "questions.json"
 
+
 @dataclass(slots=True)
 class Score:
     """Counts for one length. Shares are None where nothing was asked."""

@@ -38,7 +38,8 @@ def sample_pages() -> dict[str, str]:
 def pdf(pages: list[str]) -> bytes:
     """Make a PDF of plain text in Helvetica (PDF 1.4; ASCII only)."""
     objects = [b"<< /Type /Catalog /Pages 2 0 R >>", b""]
-    objects.append(b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>")
+    font = b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>"
+    objects.append(font)  # without the encoding an apostrophe is a typographic one
     kids = []
     for text in pages:
         kids.append(f"{len(objects) + 1} 0 R")

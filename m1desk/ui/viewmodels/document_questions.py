@@ -289,6 +289,8 @@ def record_of(question: AskedQuestion) -> AnswerRecord:
         documents=details.documents,
         receipt=details.receipt,
         seconds=details.seconds,
+        state=question.state,
+        finish_reason=details.finish_reason,
     )
 
 

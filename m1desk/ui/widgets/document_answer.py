@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication
@@ -28,7 +28,14 @@ if TYPE_CHECKING:
     from m1desk.ui.widgets.markdown_highlight import Highlighter
     from m1desk.ui.widgets.markdown_style import MarkdownStyle
 
-_STOPPED = "You stopped this answer: its quotes were not checked."
+_CUT: Final = (
+    "The answer ends here because its room was used up: the context is full, or the limit for "
+    "answers was reached."
+)
+_ENDED_EARLY: Final = {
+    "stopped": "You stopped this answer.",
+    "interrupted": "This answer was cut off.",
+}
 
 
 class DocumentAnswer(QFrame):
@@ -165,13 +172,18 @@ class DocumentAnswer(QFrame):
         receipt = question.details.receipt
         if receipt is not None and not receipt.agrees:
             self._add_part(ReceiptWarning(self._theme, receipt))
-        if question.state == "complete":
+        if question.details.was_cut:
+            self._add_part(_wrapped(_CUT, "warning"))
+        if question.answer:
             quotes = QuoteList(self._theme, question.checked)
             quotes.chosen.connect(self.citation_chosen)
             self._add_part(quotes)
         if question.state in {"failed", "interrupted"}:
             self._add_part(self._make_error(question))
-        text = _STOPPED if question.state == "stopped" else receipt_text(question.details)
+        if question.details.prepared_note:
+            note = f"The documents were read again: {question.details.prepared_note}"
+            self._add_part(_wrapped(note, "muted"))
+        text = receipt_text(question.details) or _ENDED_EARLY.get(question.state, "")
         if text:
             footer = ElidedLabel(text, tone="caption")
             footer.set_detail(receipt_details(question))
@@ -244,3 +256,11 @@ class DocumentAnswer(QFrame):
 
     def _copy(self) -> None:
         QGuiApplication.clipboard().setText(self._question.answer)
+
+
+def _wrapped(text: str, tone: str) -> QLabel:
+    label = QLabel(text)
+    label.setProperty("tone", tone)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setWordWrap(True)
+    return label

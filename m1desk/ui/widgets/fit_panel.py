@@ -65,7 +65,7 @@ class FitPanel(QWidget):
         self.output_tokens = whole_number("Tokens to write", 1, _MOST_TOKENS, step=256)
         self._times = _text("strong")
         self._reasons = _text("muted")
-        self._buttons = tuple(QPushButton() for _ in range(_MOST_CHIPS))
+        self._buttons = tuple(QPushButton("What would help") for _ in range(_MOST_CHIPS))
         self._shown_chips: tuple[Chip, ...] = ()
         self._exact = ExactLine(theme, exact)
         self._lay_out()
