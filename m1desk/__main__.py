@@ -9,6 +9,7 @@ from pathlib import Path
 
 from m1desk import __version__
 
+_PAGES = ("chat", "documents", "models", "monitor", "settings")
 _WINDOW_ONLY = ("--screenshot", "--page", "--theme", "--size", "--ask", "--exit-after-answer")
 
 
@@ -60,7 +61,7 @@ def _window_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="m1desk", description="Open the window of M1 Desk.")
     parser.add_argument("model", nargs="?", type=Path, help="a GGUF file to load")
     parser.add_argument("--screenshot", type=Path, help="render the window to this PNG and end")
-    parser.add_argument("--page", choices=("chat", "models", "monitor", "settings"), default="")
+    parser.add_argument("--page", choices=_PAGES, default="")
     parser.add_argument("--theme", choices=("light", "dark", "system"))
     parser.add_argument("--size", type=_size, help="WIDTHxHEIGHT in pixels")
     parser.add_argument("--ask", default="", help="send this message once the model is loaded")

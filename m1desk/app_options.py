@@ -18,7 +18,7 @@ class WindowOptions:
     Attributes:
         model_path: a model to load at start.
         screenshot: save a picture of the window there and end; nothing is remembered.
-        page: "chat", "models", "monitor" or "settings"; "" for the one that was open last.
+        page: "chat", "documents", "models", "monitor" or "settings"; "" for the last one.
         theme: instead of the one in the settings.
         size: width and height in pixels, instead of the last one.
         prompt: asked in a new conversation once the model is ready.

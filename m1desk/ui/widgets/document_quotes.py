@@ -156,9 +156,4 @@ def _status(citation: Citation) -> str:
 def _place(citation: Citation) -> str:
     if not citation.file:
         return "no page named"
-    if citation.is_misplaced:
-        cited = f"p.{citation.cited_page}"
-        if citation.cited_file != citation.file:
-            cited = f"{citation.cited_file} {cited}"
-        return f"{citation.file} p.{citation.page}, not {cited}"
     return f"{citation.file} p.{citation.page}"
