@@ -96,8 +96,13 @@ class DocumentsDesk(QObject):
         if settings is not None and status.endpoint != self._forecast_for:
             self._forecast_for = status.endpoint
             self._forecast = None
+            endpoint = status.endpoint
             work = asyncio.to_thread(self._core.forecast, settings)
-            self._bridge.submit(work, self._on_forecast, self._on_no_forecast)
+            self._bridge.submit(
+                work,
+                lambda forecast: self._on_forecast(endpoint, forecast),
+                self._on_no_forecast,
+            )
 
     def set_sampling(self, sampling: SamplingParameters) -> None:
         """Take how answers are sampled."""
@@ -155,7 +160,9 @@ class DocumentsDesk(QObject):
         seconds = self._forecast.first_token_seconds(tokens)
         return min(seconds.low, seconds.high), max(seconds.low, seconds.high)
 
-    def _on_forecast(self, forecast: Forecast) -> None:
+    def _on_forecast(self, endpoint: object, forecast: Forecast) -> None:
+        if endpoint != self._forecast_for:
+            return  # another model was loaded meanwhile
         self._forecast = forecast
         self.page.set_view.show_prediction()
 
