@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QFileDialog,
     QFrame,
     QHBoxLayout,
-    QMessageBox,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -19,10 +18,10 @@ from PySide6.QtWidgets import (
 
 from m1desk.engines.status import EngineState
 from m1desk.models.demo import DEMO_NAME
-from m1desk.ui.theme import set_look
 from m1desk.ui.viewmodels.context_usage import estimate_tokens
 from m1desk.ui.widgets.buttons import IconButton
 from m1desk.ui.widgets.composer import Composer
+from m1desk.ui.widgets.confirm import confirm
 from m1desk.ui.widgets.conversation_empty import DEMO_EXAMPLES, EXAMPLES, ConversationEmpty
 from m1desk.ui.widgets.conversation_list import ConversationList
 from m1desk.ui.widgets.conversation_view import ConversationView
@@ -265,7 +264,8 @@ class ChatPage(QWidget):
             "load": self.load_again_wished.emit,
             "previous": lambda: model.switch_branch(message_id, -1),
             "next": lambda: model.switch_branch(message_id, +1),
-            "delete": lambda: self._confirm(
+            "delete": lambda: confirm(
+                self,
                 "Delete this message?",
                 "All messages that follow it are deleted too. This can't be undone.",
                 "Delete",
@@ -281,7 +281,8 @@ class ChatPage(QWidget):
 
     def _on_delete_conversation(self, conversation_id: int) -> None:
         titles = {c.id: c.title for c in self._library.conversations}
-        self._confirm(
+        confirm(
+            self,
             f"Delete “{titles.get(conversation_id, 'this chat')}”?",
             "All its messages and their alternatives are deleted. This can't be undone.",
             "Delete",
@@ -294,11 +295,13 @@ class ChatPage(QWidget):
 
     def _on_link(self, address: str) -> None:
         shown = QUrl(address).toString(QUrl.ComponentFormattingOption.FullyEncoded)
-        self._confirm(
+        confirm(
+            self,
             "Open this address in your browser?",
             f"It comes from the model:\n\n{shown}",
             "Open",
             lambda: self._open_link(address),
+            destroys=False,
         )
 
     def _open_link(self, address: str) -> None:
@@ -329,20 +332,6 @@ class ChatPage(QWidget):
 
     def _on_exported_to(self, path: str) -> None:
         self._export_folder = str(Path(path).parent)
-
-    def _confirm(self, title: str, text: str, yes: str, run: Callable[[], None]) -> None:
-        """Ask before something is done; nothing waits for the answer."""
-        box = QMessageBox(self)
-        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        box.setWindowTitle("M1 Desk")
-        box.setTextFormat(Qt.TextFormat.PlainText)
-        box.setText(title)
-        box.setInformativeText(text)
-        accept = box.addButton(yes, QMessageBox.ButtonRole.AcceptRole)
-        box.setDefaultButton(box.addButton("Cancel", QMessageBox.ButtonRole.RejectRole))
-        set_look(accept, "kind", "danger" if yes == "Delete" else "primary")
-        accept.clicked.connect(run)
-        box.open()
 
     # -- room -------------------------------------------------------------------------------
 

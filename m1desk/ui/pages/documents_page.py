@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QFileDialog,
     QFrame,
     QHBoxLayout,
-    QMessageBox,
     QSplitter,
     QStackedWidget,
     QVBoxLayout,
@@ -21,8 +20,8 @@ from PySide6.QtWidgets import (
 
 from m1desk.documents import first_message
 from m1desk.ui.pages.documents_set import DocumentSetView
-from m1desk.ui.theme import set_look
 from m1desk.ui.widgets.buttons import IconButton
+from m1desk.ui.widgets.confirm import confirm
 from m1desk.ui.widgets.document_empty import DocumentsEmpty
 from m1desk.ui.widgets.document_prepared import PreparedDialog
 from m1desk.ui.widgets.document_sets import DocumentSetList, figures_text
@@ -30,7 +29,6 @@ from m1desk.ui.widgets.elided_label import ElidedLabel
 from m1desk.ui.widgets.viewer import Viewer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
 
     from PySide6.QtGui import QResizeEvent, QShowEvent
 
@@ -269,7 +267,8 @@ class DocumentsPage(QWidget):
         elif wish == "sent_text":
             self._show_sent_text(question)
         elif wish == "delete":
-            self._confirm(
+            confirm(
+                self,
                 "Delete this question and its answer?",
                 "This can't be undone.",
                 "Delete",
@@ -317,7 +316,8 @@ class DocumentsPage(QWidget):
     def _on_remove_files(self, file_ids: list[int]) -> None:
         names = {one.id: one.report.name for one in self._documents.files.files}
         what = names.get(file_ids[0], "") if len(file_ids) == 1 else f"{len(file_ids):,} files"
-        self._confirm(
+        confirm(
+            self,
             f"Remove {what} from this set?",
             "The files on disk stay.",
             "Remove",
@@ -326,7 +326,8 @@ class DocumentsPage(QWidget):
 
     def _on_delete_set(self, set_id: int) -> None:
         names = {one.id: one.name for one in self._documents.sets.all}
-        self._confirm(
+        confirm(
+            self,
             f"Delete “{names.get(set_id, 'this set')}”?",
             "Its questions and answers and what was prepared of it are deleted. The files on disk "
             "stay. This can't be undone.",
@@ -345,11 +346,13 @@ class DocumentsPage(QWidget):
 
     def _on_link(self, address: str) -> None:
         shown = QUrl(address).toString(QUrl.ComponentFormattingOption.FullyEncoded)
-        self._confirm(
+        confirm(
+            self,
             "Open this address in your browser?",
             f"It comes from the model:\n\n{shown}",
             "Open",
             lambda: QDesktopServices.openUrl(QUrl(address)),
+            destroys=False,
         )
 
     def _file_dialog(self, title: str) -> QFileDialog:
@@ -358,20 +361,6 @@ class DocumentsPage(QWidget):
         place = QStandardPaths.StandardLocation.DocumentsLocation
         dialog.setDirectory(self._folder or QStandardPaths.writableLocation(place))
         return dialog
-
-    def _confirm(self, title: str, text: str, yes: str, run: Callable[[], object]) -> None:
-        """Ask before something is done; nothing waits for the answer."""
-        box = QMessageBox(self)
-        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        box.setWindowTitle("M1 Desk")
-        box.setTextFormat(Qt.TextFormat.PlainText)
-        box.setText(title)
-        box.setInformativeText(text)
-        accept = box.addButton(yes, QMessageBox.ButtonRole.AcceptRole)
-        box.setDefaultButton(box.addButton("Cancel", QMessageBox.ButtonRole.RejectRole))
-        set_look(accept, "kind", "primary" if yes == "Open" else "danger")
-        accept.clicked.connect(lambda _=False: run())
-        box.open()
 
     # -- room --------------------------------------------------------------------------------------
 
