@@ -29,7 +29,6 @@ from m1desk.ui.widgets.elided_label import ElidedLabel
 from m1desk.ui.widgets.viewer import Viewer
 
 if TYPE_CHECKING:
-
     from PySide6.QtGui import QResizeEvent, QShowEvent
 
     from m1desk.documents import AskedQuestion, DocumentSet, SetFile
