@@ -45,23 +45,25 @@ class Recipe:
         growing: share of the steps after which document sets have their full length.
         falling: share of the steps, the last ones, in which the learning rates fall.
         other_weight: of the loss outside answers.
+        other_share: of the positions outside answers that are learnt from, for all of them.
     """
 
     seed: int = 1
-    steps: int = 3700
+    steps: int = 4800
     vocabulary: int = 1024
     layers: int = 4
     heads: int = 4
-    document_tokens: int = 9000
-    app_tokens: int = 2000
+    document_tokens: int = 6000
+    app_tokens: int = 1500
     shards: int = 2
     shortest: int = 500
     longest: int = 4000
-    growing: float = 0.4
-    falling: float = 0.4
+    growing: float = 0.35
+    falling: float = 0.45
     matrix_rate: float = 0.02
     other_rate: float = 0.003
     other_weight: float = 0.05
+    other_share: float = 0.25
     balance_weight: float = 0.01
 
 
@@ -86,7 +88,7 @@ class Corpus:
         chats: list[Chat] = []
         while sum(len(ids) for ids, _ in chats) < self.recipe.app_tokens / self.recipe.shards:
             chats.append(self.encoder.chat(app_chat(random, self.topics, 5)))
-        return [*batches, self._pad(chats)]
+        return [*batches, self._pad(random, chats)]
 
     def _characters(self, step: int) -> float:
         """How long the step's document sets are: long ones come in by and by."""
@@ -97,7 +99,7 @@ class Corpus:
         return math.exp(even)
 
     def _documents(self, random: Random, characters: float) -> Batch:
-        questions = 4 + int(characters / 1000)
+        questions = 4 + int(characters / 500)
         chats: list[Chat] = []
         wanted = self.recipe.document_tokens / self.recipe.shards
         while sum(len(ids) for ids, _ in chats) < wanted:
@@ -106,16 +108,18 @@ class Corpus:
             if random.random() < 0.2:
                 chat += app_chat(random, self.topics, 1)[-2:]
             chats.append(self.encoder.chat(chat))
-        return self._pad(chats)
+        return self._pad(random, chats)
 
-    def _pad(self, chats: list[Chat]) -> Batch:
+    def _pad(self, random: Random, chats: list[Chat]) -> Batch:
+        recipe = self.recipe
         length = max(len(ids) for ids, _ in chats)
         padding = self.encoder.vocabulary.special(PADDING)
         tokens = torch.full((len(chats), length), padding)
         weights = torch.zeros(len(chats), length)
         for row, (ids, answers) in enumerate(chats):
             tokens[row, : len(ids)] = torch.tensor(ids)
-            weights[row, 1 : len(ids)] = self.recipe.other_weight
+            others = random.sample(range(1, len(ids)), int(recipe.other_share * len(ids)))
+            weights[row, others] = recipe.other_weight / recipe.other_share
             for start, end in answers:
                 weights[row, start:end] = 1.0
         return Batch(tokens, weights)
@@ -229,12 +233,12 @@ class Training:
 
     def _learn(self, batch: Batch, weight: float) -> float:
         """Add the gradients of a batch; `weight` is what its losses are divided by."""
+        weights, wanted = batch.weights[:, 1:], batch.tokens[:, 1:]
+        learnt = weights > 0
         with torch.autocast("cpu", torch.bfloat16):
-            logits = self.model(batch.tokens[:, :-1])
-        loss = F.cross_entropy(
-            logits.flatten(0, 1).float(), batch.tokens[:, 1:].flatten(), reduction="none"
-        )
-        mean = (loss * batch.weights[:, 1:].flatten()).sum() / weight
+            logits = self.model.output(self.model.hidden(batch.tokens[:, :-1])[learnt])
+        loss = F.cross_entropy(logits.float(), wanted[learnt], reduction="none")
+        mean = (loss * weights[learnt]).sum() / weight
         balance = self.recipe.balance_weight / 4 * self.model.balance_loss()
         (mean + balance).backward()
         return float(mean.detach())
@@ -309,10 +313,8 @@ def _score_chat(
             scores.setdefault(f"{name}_absent", []).append(whole)
         else:
             value = len(encoder.text(text.split(' "')[0]))
-            quote = len(encoder.text(text.split('" [')[0]))
             scores.setdefault(f"{name}_value", []).append(all(right[:value]))
-            scores.setdefault(f"{name}_quote", []).append(all(right[:quote]))
-            scores.setdefault(f"{name}_page", []).append(whole)
+            scores.setdefault(f"{name}_quote", []).append(whole)
 
 
 def make_vocabulary(folder: Path, recipe: Recipe) -> None:
