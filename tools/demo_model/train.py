@@ -46,6 +46,8 @@ class Recipe:
         falling: share of the steps, the last ones, in which the learning rates fall.
         other_weight: of the loss outside answers.
         other_share: of the positions outside answers that are learnt from, for all of them.
+        reading: share of the steps, the first ones, in which anything but answers is learnt from.
+            It teaches to read and to copy; later its noise is in the way of the answers.
     """
 
     seed: int = 1
@@ -64,6 +66,7 @@ class Recipe:
     other_rate: float = 0.003
     other_weight: float = 0.05
     other_share: float = 0.25
+    reading: float = 0.511
     balance_weight: float = 0.01
 
 
@@ -84,11 +87,12 @@ class Corpus:
     def batches(self, step: int, shard: int) -> list[Batch]:
         """Make a shard of a step: one batch about documents, one about the app."""
         random = Random(f"{self.recipe.seed} {step} {shard}")
-        batches = [self._documents(random, self._characters(step))]
+        reads = step < self.recipe.reading * self.recipe.steps
+        batches = [self._pad(random, self._documents(random, self._characters(step)), reads=reads)]
         chats: list[Chat] = []
         while sum(len(ids) for ids, _ in chats) < self.recipe.app_tokens / self.recipe.shards:
             chats.append(self.encoder.chat(app_chat(random, self.topics, 5)))
-        return [*batches, self._pad(random, chats)]
+        return [*batches, self._pad(random, chats, reads=reads)]
 
     def _characters(self, step: int) -> float:
         """How long the step's document sets are: long ones come in by and by."""
@@ -98,7 +102,7 @@ class Corpus:
         even = Random(f"{recipe.seed} {step}").uniform(math.log(recipe.shortest), math.log(longest))
         return math.exp(even)
 
-    def _documents(self, random: Random, characters: float) -> Batch:
+    def _documents(self, random: Random, characters: float) -> list[Chat]:
         questions = 4 + int(characters / 500)
         chats: list[Chat] = []
         wanted = self.recipe.document_tokens / self.recipe.shards
@@ -108,9 +112,9 @@ class Corpus:
             if random.random() < 0.2:
                 chat += app_chat(random, self.topics, 1)[-2:]
             chats.append(self.encoder.chat(chat))
-        return self._pad(random, chats)
+        return chats
 
-    def _pad(self, random: Random, chats: list[Chat]) -> Batch:
+    def _pad(self, random: Random, chats: list[Chat], *, reads: bool) -> Batch:
         recipe = self.recipe
         length = max(len(ids) for ids, _ in chats)
         padding = self.encoder.vocabulary.special(PADDING)
@@ -118,8 +122,9 @@ class Corpus:
         weights = torch.zeros(len(chats), length)
         for row, (ids, answers) in enumerate(chats):
             tokens[row, : len(ids)] = torch.tensor(ids)
-            others = random.sample(range(1, len(ids)), int(recipe.other_share * len(ids)))
-            weights[row, others] = recipe.other_weight / recipe.other_share
+            if reads:
+                others = random.sample(range(1, len(ids)), int(recipe.other_share * len(ids)))
+                weights[row, others] = recipe.other_weight / recipe.other_share
             for start, end in answers:
                 weights[row, start:end] = 1.0
         return Batch(tokens, weights)
