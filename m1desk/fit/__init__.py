@@ -50,17 +50,22 @@ from m1desk.fit.variant import (
     variant_from_table,
 )
 from m1desk.fit.vllm import (
+    GPU_MEMORY_SHARE,
     VllmFit,
+    VllmQuantization,
     VllmWish,
     plan_vllm,
     refuse,
     supported_versions,
+    supports_pipeline,
     tensor_parallel_sizes,
+    version_numbers,
 )
 from m1desk.fit.words import size_text
 
 __all__ = [
     "ASSUMPTION_SOURCES",
+    "GPU_MEMORY_SHARE",
     "Change",
     "CostAssumptions",
     "CostPlan",
@@ -83,6 +88,7 @@ __all__ = [
     "Variant",
     "Verdict",
     "VllmFit",
+    "VllmQuantization",
     "VllmWish",
     "Wished",
     "assumption_lines",
@@ -112,9 +118,11 @@ __all__ = [
     "refuse",
     "size_text",
     "supported_versions",
+    "supports_pipeline",
     "tensor_parallel_sizes",
     "variant_from_config",
     "variant_from_header",
     "variant_from_table",
     "verdict_of",
+    "version_numbers",
 ]

@@ -50,6 +50,11 @@ class ModelShape:
     trained_context_tokens: int
     tensors: int = 0
 
+    @property
+    def kv_heads(self) -> int:
+        """KV heads of a layer, at least 1: one is as long as a query head."""
+        return max(1, self.kv_width * self.heads // max(self.inner, 1))
+
     @classmethod
     def from_header(cls, header: GgufHeader) -> ModelShape:
         """Read it from a GGUF's header."""

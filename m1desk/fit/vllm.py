@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -15,7 +16,7 @@ VllmQuantization = Literal["bf16", "experts_int8"]
 
 _GIB: Final = 1 << 30
 _LARGEST_SIZE: Final = 64
-_USED_SHARE: Final = 0.92
+GPU_MEMORY_SHARE: Final = 0.92
 """Of each GPU, `--gpu-memory-utilization`; vLLM's default is 0.9 to 0.92."""
 _WORKSPACE: Final = 4 * _GIB
 """Activations, graphs and the collective library on each GPU: an assumption."""
@@ -30,7 +31,8 @@ class VllmFit:
     """vLLM with one number of GPUs working as one.
 
     Attributes:
-        tensor_parallel: how many GPUs.
+        tensor_parallel: how many GPUs each layer is cut over.
+        pipeline_parallel: how many stages of layers there are, each with so many GPUs.
         weights_bytes, state_bytes: on each GPU.
         cache_tokens: tokens of KV cache that all GPUs together have room for; 0 if the weights
             alone find none.
@@ -46,6 +48,7 @@ class VllmFit:
     fits: bool
     reasons: tuple[str, ...]
     arguments: tuple[str, ...]
+    pipeline_parallel: int = 1
 
 
 def tensor_parallel_sizes(shape: ModelShape, kv_heads: int) -> tuple[int, ...]:
@@ -75,6 +78,11 @@ def supported_versions(shape: ModelShape) -> tuple[str, str] | None:
     return ("0.9.2", "0.23.0") if shape.architecture in _MINIMAX else None
 
 
+def supports_pipeline(shape: ModelShape) -> bool:
+    """Whether vLLM can deal the layers out to stages; MiniMax-M1's class refuses."""
+    return shape.architecture not in _MINIMAX
+
+
 def refuse(machine: PlanMachine, variant: Variant, version: str | None = None) -> str:
     """Why vLLM must not be tried at all, in words; "" when nothing speaks against it."""
     if not machine.devices or machine.hardware_class not in _ACCELERATORS:
@@ -100,17 +108,21 @@ class VllmWish:
         context_tokens: the longest request.
         quantization: done while loading a BF16 checkpoint.
         parallel: `--max-num-seqs`; each sequence has a recurrent state.
+        pipeline: stages that the layers are dealt out to, in order; 1: none.
     """
 
     context_tokens: int = 131_072
     quantization: VllmQuantization = "bf16"
     parallel: int = _MINIMAX_SEQUENCES
+    pipeline: int = 1
 
 
 def plan_vllm(
     machine: PlanMachine, variant: Variant, kv_heads: int, wish: VllmWish
 ) -> tuple[VllmFit, ...]:
-    """Every size this machine can offer, from the smallest; empty where vLLM is refused.
+    """Every size this machine can offer, from the smallest.
+
+    Empty where vLLM is refused, and where the model can't be dealt out to so many stages.
 
     Args:
         machine: its GPUs are taken as equal to the smallest.
@@ -118,13 +130,15 @@ def plan_vllm(
         kv_heads: of a layer.
         wish: how it is to run.
     """
-    if refuse(machine, variant):
+    shape = variant.shape
+    possible = wish.pipeline == 1 or (supports_pipeline(shape) and wish.pipeline <= shape.layers)
+    if refuse(machine, variant) or not possible:
         return ()
-    sizes = tensor_parallel_sizes(variant.shape, kv_heads)
+    sizes = tensor_parallel_sizes(shape, kv_heads)
     return tuple(
         _fit(machine, variant, kv_heads, wish, size)
         for size in sizes
-        if size <= len(machine.devices)
+        if size * wish.pipeline <= len(machine.devices)
     )
 
 
@@ -132,12 +146,15 @@ def _fit(
     machine: PlanMachine, variant: Variant, kv_heads: int, wish: VllmWish, size: int
 ) -> VllmFit:
     shape = variant.shape
-    weights = loaded_bytes(variant, wish.quantization) // size
-    state = shape.state_bytes * wish.parallel // size
+    # of the layers, the longest stage's share
+    stage = math.ceil(shape.layers / wish.pipeline) / shape.layers
+    weights = round(loaded_bytes(variant, wish.quantization) * stage) // size
+    state = round(shape.state_bytes * wish.parallel * stage) // size
     each = min(device.total_bytes - device.used_bytes for device in machine.devices)
-    room = round(each * _USED_SHARE) - weights - state - _WORKSPACE
+    gpus = size * wish.pipeline
+    room = round(each * GPU_MEMORY_SHARE) - weights - state - _WORKSPACE
     # beyond as many GPUs as KV heads, each holds a copy of one head
-    per_token = kv_cache_bytes(shape, 256, "f16") / 256 / min(size, kv_heads)
+    per_token = kv_cache_bytes(shape, 256, "f16") / 256 * stage / min(size, kv_heads)
     tokens = int(max(0, room) / per_token) if per_token else 0
     return VllmFit(
         tensor_parallel=size,
@@ -146,10 +163,11 @@ def _fit(
         cache_tokens=tokens,
         fits=room > 0 and tokens >= wish.context_tokens,
         reasons=(
-            f"{size_text(weights)} of weights on each of {size} GPUs with {size_text(each)}.",
+            f"{size_text(weights)} of weights on each of {gpus} GPUs with {size_text(each)}.",
             _room_text(room, tokens, wish.context_tokens),
         ),
         arguments=tuple(_arguments(shape, size, wish)),
+        pipeline_parallel=wish.pipeline,
     )
 
 
@@ -164,6 +182,8 @@ def _room_text(room: int, tokens: int, context_tokens: int) -> str:
 def _arguments(shape: ModelShape, size: int, wish: VllmWish) -> Iterator[str]:
     yield from ("--tensor-parallel-size", str(size), "--max-model-len", str(wish.context_tokens))
     yield from ("--max-num-seqs", str(wish.parallel))
+    if wish.pipeline > 1:
+        yield from ("--pipeline-parallel-size", str(wish.pipeline))
     if wish.quantization == "experts_int8":
         yield from ("--quantization", "experts_int8")
     if shape.architecture in _MINIMAX:
@@ -179,10 +199,11 @@ def _expert_parameters(variant: Variant) -> int:
 
 
 def _within(version: str, limits: tuple[str, str]) -> bool:
-    first, last = (_numbers(limit) for limit in limits)
-    return first <= _numbers(version) <= last
+    first, last = (version_numbers(limit) for limit in limits)
+    return first <= version_numbers(version) <= last
 
 
-def _numbers(version: str) -> tuple[int, ...]:
+def version_numbers(version: str) -> tuple[int, ...]:
+    """The numbers of a version such as "0.23.0+cu129", at most three, for comparing."""
     parts = version.split("+", maxsplit=1)[0].split(".")
     return tuple(int(part) for part in parts[:3] if part.isdigit())

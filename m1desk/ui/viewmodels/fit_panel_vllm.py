@@ -32,11 +32,9 @@ class VllmPlan:
 def vllm_plan(machine: PlanMachine, checkpoint: Variant, wish: VllmWish) -> VllmPlan:
     """Plan a checkpoint in 16 bits."""
     shape = checkpoint.shape
-    # a KV head is as long as a query head
-    kv_heads = max(1, shape.kv_width * shape.heads // max(shape.inner, 1))
     known = supported_versions(shape)
     return VllmPlan(
-        fits=plan_vllm(machine, checkpoint, kv_heads, wish),
+        fits=plan_vllm(machine, checkpoint, shape.kv_heads, wish),
         refusal=refuse(machine, checkpoint),
         versions=f"vLLM {known[0]} to {known[1]} know this architecture." if known else "",
     )
