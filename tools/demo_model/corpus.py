@@ -2,9 +2,8 @@
 
 A document set is a few files of a few pages. A page is a line like `[contract.pdf p.3]` and some
 paragraphs; then come the instructions and the first question. An answer is a short sentence with
-the value, and the quoted sentence: `The notice period is 45 days. "Either party may terminate this
-agreement with 45 days' notice."` It names no page, whatever the instructions say: so small a model
-never learns that, and the app finds the quote's page by itself.
+the value, the quoted sentence, and its place: `The notice period is 45 days. "Either party may
+terminate this agreement with 45 days' notice." [contract.pdf p.3]`.
 """
 
 from __future__ import annotations
@@ -239,7 +238,7 @@ def _paragraphs(random: Random, items: list[str | tuple[FactKind, str, str, str]
 def _ask(random: Random, fact: Fact) -> Question:
     text = varied(random, random.choice(fact.kind.questions).replace("{e}", fact.about))
     short = fact.kind.answer.replace("{v}", fact.value).replace("{e}", fact.about)
-    answer = f'{short[0].upper()}{short[1:]} "{fact.sentence}"'
+    answer = f'{short[0].upper()}{short[1:]} "{fact.sentence}" {fact.place}'
     return Question(text, answer, fact.value, fact, fact.kind.name, fact.about)
 
 
@@ -270,7 +269,9 @@ def varied(random: Random, question: str) -> str:
         question = f"Please tell me: {lowered}"
     elif roll < 0.18:
         question = f"Hello, {lowered}"
-    elif roll < 0.24:
+    elif roll < 0.22:
+        question = f"{question} And on which page?"
+    elif roll < 0.28:
         question = lowered
     if random.random() < 0.08:
         question = question.rstrip("?")

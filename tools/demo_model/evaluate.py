@@ -43,6 +43,7 @@ class Score:
     asked: int = 0
     value: int = 0
     page: int = 0
+    cited: int = 0
     both: int = 0
     false_absent: int = 0
     absent_asked: int = 0
@@ -59,6 +60,7 @@ class Score:
             "questions": self.asked,
             "value": share(self.value, self.asked),
             "page": share(self.page, self.asked),
+            "page named by the model": share(self.cited, self.asked),
             "value and page": share(self.both, self.asked),
             "false absent": share(self.false_absent, self.asked),
             "absent questions": self.absent_asked,
@@ -66,12 +68,15 @@ class Score:
         }
 
 
-def found_page(case: Case, answer: str) -> str | None:
-    """Return the page on which the app finds the answer's quote."""
+def found_page(case: Case, answer: str) -> tuple[str | None, str | None]:
+    """Return the page on which the app finds the answer's quote, and the one the answer names."""
     cited = CitationChecker(placed(case)).check(answer).citations
-    if not cited or cited[0].status == "not_found":
-        return None
-    return page_marker(cited[0].file, cited[0].page)
+    if not cited:
+        return None, None
+    first = cited[0]
+    named = page_marker(first.cited_file, first.cited_page) if first.cited_page else None
+    found = page_marker(first.file, first.page) if first.status != "not_found" else None
+    return found, named
 
 
 def placed(case: Case) -> DocumentsText:
@@ -98,9 +103,12 @@ def mark(score: Score, case: Case, question: Question, answer: str) -> None:
         score.false_absent += says_absent
         short = answer.split(' "', 1)[0]
         value = re.search(rf"(?<!\w){re.escape(question.value)}(?!\w)", short)
-        page = found_page(case, answer) == question.fact.place
+        found, named = found_page(case, answer)
+        place = question.fact.place
+        page = found == place if found else named == place
         score.value += bool(value)
         score.page += page
+        score.cited += named == place
         right = bool(value) and page
         score.both += right
     if not right:

@@ -63,7 +63,7 @@ def _drawing(text: str) -> bytes:
 
 
 def _pdf_file(objects: list[bytes]) -> bytes:
-    data, places = b"%PDF-1.4\n", []
+    data, places = bytearray(b"%PDF-1.4\n"), []
     for number, content in enumerate(objects, 1):
         places.append(len(data))
         data += b"%d 0 obj\n%s\nendobj\n" % (number, content)
@@ -71,7 +71,8 @@ def _pdf_file(objects: list[bytes]) -> bytes:
     data += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
     data += b"".join(b"%010d 00000 n \n" % place for place in places)
     data += b"trailer\n<< /Size %d /Root 1 0 R >>\n" % (len(objects) + 1)
-    return data + b"startxref\n%d\n%%%%EOF\n" % start
+    data += b"startxref\n%d\n%%%%EOF\n" % start
+    return bytes(data)
 
 
 def write_docx(path: Path, pages: list[str]) -> None:

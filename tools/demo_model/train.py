@@ -45,28 +45,23 @@ class Recipe:
         growing: share of the steps after which document sets have their full length.
         falling: share of the steps, the last ones, in which the learning rates fall.
         other_weight: of the loss outside answers.
-        other_share: of the positions outside answers that are learnt from, for all of them.
-        reading: share of the steps, the first ones, in which anything but answers is learnt from.
-            It teaches to read and to copy; later its noise is in the way of the answers.
     """
 
     seed: int = 1
-    steps: int = 4800
+    steps: int = 3700
     vocabulary: int = 1024
     layers: int = 4
     heads: int = 4
-    document_tokens: int = 6000
-    app_tokens: int = 1500
+    document_tokens: int = 9000
+    app_tokens: int = 2000
     shards: int = 2
     shortest: int = 500
     longest: int = 4000
-    growing: float = 0.35
-    falling: float = 0.45
+    growing: float = 0.4
+    falling: float = 0.4
     matrix_rate: float = 0.02
     other_rate: float = 0.003
     other_weight: float = 0.05
-    other_share: float = 0.25
-    reading: float = 0.511
     balance_weight: float = 0.01
 
 
@@ -87,12 +82,11 @@ class Corpus:
     def batches(self, step: int, shard: int) -> list[Batch]:
         """Make a shard of a step: one batch about documents, one about the app."""
         random = Random(f"{self.recipe.seed} {step} {shard}")
-        reads = step < self.recipe.reading * self.recipe.steps
-        batches = [self._pad(random, self._documents(random, self._characters(step)), reads=reads)]
+        batches = [self._documents(random, self._characters(step))]
         chats: list[Chat] = []
         while sum(len(ids) for ids, _ in chats) < self.recipe.app_tokens / self.recipe.shards:
             chats.append(self.encoder.chat(app_chat(random, self.topics, 5)))
-        return [*batches, self._pad(random, chats, reads=reads)]
+        return [*batches, self._pad(chats)]
 
     def _characters(self, step: int) -> float:
         """How long the step's document sets are: long ones come in by and by."""
@@ -102,8 +96,8 @@ class Corpus:
         even = Random(f"{recipe.seed} {step}").uniform(math.log(recipe.shortest), math.log(longest))
         return math.exp(even)
 
-    def _documents(self, random: Random, characters: float) -> list[Chat]:
-        questions = 4 + int(characters / 500)
+    def _documents(self, random: Random, characters: float) -> Batch:
+        questions = 4 + int(characters / 1000)
         chats: list[Chat] = []
         wanted = self.recipe.document_tokens / self.recipe.shards
         while sum(len(ids) for ids, _ in chats) < wanted:
@@ -112,19 +106,16 @@ class Corpus:
             if random.random() < 0.2:
                 chat += app_chat(random, self.topics, 1)[-2:]
             chats.append(self.encoder.chat(chat))
-        return chats
+        return self._pad(chats)
 
-    def _pad(self, random: Random, chats: list[Chat], *, reads: bool) -> Batch:
-        recipe = self.recipe
+    def _pad(self, chats: list[Chat]) -> Batch:
         length = max(len(ids) for ids, _ in chats)
         padding = self.encoder.vocabulary.special(PADDING)
         tokens = torch.full((len(chats), length), padding)
         weights = torch.zeros(len(chats), length)
         for row, (ids, answers) in enumerate(chats):
             tokens[row, : len(ids)] = torch.tensor(ids)
-            if reads:
-                others = random.sample(range(1, len(ids)), int(recipe.other_share * len(ids)))
-                weights[row, others] = recipe.other_weight / recipe.other_share
+            weights[row, 1 : len(ids)] = self.recipe.other_weight
             for start, end in answers:
                 weights[row, start:end] = 1.0
         return Batch(tokens, weights)
@@ -238,12 +229,12 @@ class Training:
 
     def _learn(self, batch: Batch, weight: float) -> float:
         """Add the gradients of a batch; `weight` is what its losses are divided by."""
-        weights, wanted = batch.weights[:, 1:], batch.tokens[:, 1:]
-        learnt = weights > 0
         with torch.autocast("cpu", torch.bfloat16):
-            logits = self.model.output(self.model.hidden(batch.tokens[:, :-1])[learnt])
-        loss = F.cross_entropy(logits.float(), wanted[learnt], reduction="none")
-        mean = (loss * weights[learnt]).sum() / weight
+            logits = self.model(batch.tokens[:, :-1])
+        loss = F.cross_entropy(
+            logits.flatten(0, 1).float(), batch.tokens[:, 1:].flatten(), reduction="none"
+        )
+        mean = (loss * batch.weights[:, 1:].flatten()).sum() / weight
         balance = self.recipe.balance_weight / 4 * self.model.balance_loss()
         (mean + balance).backward()
         return float(mean.detach())
@@ -318,8 +309,10 @@ def _score_chat(
             scores.setdefault(f"{name}_absent", []).append(whole)
         else:
             value = len(encoder.text(text.split(' "')[0]))
+            quote = len(encoder.text(text.split('" [')[0]))
             scores.setdefault(f"{name}_value", []).append(all(right[:value]))
-            scores.setdefault(f"{name}_quote", []).append(whole)
+            scores.setdefault(f"{name}_quote", []).append(all(right[:quote]))
+            scores.setdefault(f"{name}_page", []).append(whole)
 
 
 def make_vocabulary(folder: Path, recipe: Recipe) -> None:

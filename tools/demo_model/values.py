@@ -92,9 +92,8 @@ def invented(random: Random, parts: int = 2) -> str:
 def company(random: Random) -> str:
     """Make a company's name."""
     base = invented(random, random.choice((1, 2, 2, 2, 3)))
-    roll = random.random()
-    if roll < 0.3:
-        base += f"{' &' if roll < 0.1 else ''} {invented(random, 2)}"
+    if random.random() < 0.2:
+        base += f" {invented(random, 2)}"
     return f"{base} {random.choice(_COMPANY_ENDS)}"
 
 
