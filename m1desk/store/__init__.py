@@ -1,8 +1,9 @@
-"""What the app keeps: folders, database, settings, measurements, secrets, logs, a window lock."""
+"""What the app keeps: folders, database, settings, measurements, secrets, logs, locks."""
 
 from __future__ import annotations
 
 from m1desk.store.database import Database, DatabaseDamagedError, DatabaseTooNewError, set_aside
+from m1desk.store.file_lock import FileLock
 from m1desk.store.folders import HOME_VARIABLE, Folders
 from m1desk.store.instance import InstanceLock
 from m1desk.store.keychain import (
@@ -24,6 +25,7 @@ __all__ = [
     "Database",
     "DatabaseDamagedError",
     "DatabaseTooNewError",
+    "FileLock",
     "Folders",
     "InstanceLock",
     "KeyringStatus",

@@ -175,4 +175,72 @@ _DOCUMENTS: Final = Migration(
     ),
 )
 
-MIGRATIONS: Final = (_KEY_VALUE, _CONVERSATIONS, _SEARCH, _DOWNLOADS, _DOCUMENTS)
+_JOBS: Final = Migration(
+    6,
+    "jobs, their steps, and what is said of them on the way",
+    (
+        # turn and place order the list: what runs, what waits (by priority), what is paused, then
+        # what has ended, the newest first. The long texts come last, so that a list of jobs can be
+        # read without them.
+        """CREATE TABLE jobs (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            title TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            state TEXT NOT NULL DEFAULT 'waiting',
+            priority INTEGER NOT NULL,
+            position INTEGER NOT NULL,
+            created REAL NOT NULL,
+            started REAL,
+            ended REAL,
+            not_before REAL,
+            when_idle INTEGER NOT NULL,
+            on_mains INTEGER NOT NULL,
+            steps_done INTEGER NOT NULL DEFAULT 0,
+            steps_total INTEGER NOT NULL DEFAULT 0,
+            read_tokens INTEGER NOT NULL DEFAULT 0,
+            reused_tokens INTEGER NOT NULL DEFAULT 0,
+            written_tokens INTEGER NOT NULL DEFAULT 0,
+            seconds REAL NOT NULL DEFAULT 0,
+            note TEXT NOT NULL DEFAULT '',
+            problem TEXT,
+            turn INTEGER GENERATED ALWAYS AS (CASE state WHEN 'running' THEN 0
+                WHEN 'waiting' THEN 1 WHEN 'paused' THEN 2 ELSE 3 END) VIRTUAL,
+            place REAL GENERATED ALWAYS AS (CASE WHEN state IN ('running', 'waiting', 'paused')
+                THEN -priority ELSE -coalesce(ended, 0) END) VIRTUAL,
+            set_id INTEGER,
+            model TEXT NOT NULL DEFAULT '',
+            settings TEXT,
+            estimate TEXT NOT NULL,
+            spec TEXT NOT NULL)""",
+        "CREATE INDEX jobs_in_order ON jobs(turn, place, position, id)",
+        "CREATE INDEX jobs_by_state ON jobs(state)",
+        "CREATE INDEX jobs_by_priority ON jobs(priority, position)",
+        """CREATE TABLE job_steps (
+            id INTEGER PRIMARY KEY,
+            job_id INTEGER NOT NULL REFERENCES jobs(id) ON DELETE CASCADE,
+            number INTEGER NOT NULL,
+            kind TEXT NOT NULL,
+            document TEXT NOT NULL,
+            question TEXT NOT NULL,
+            state TEXT NOT NULL DEFAULT 'waiting',
+            attempts INTEGER NOT NULL DEFAULT 0,
+            started REAL,
+            ended REAL,
+            problem TEXT,
+            model TEXT NOT NULL DEFAULT '',
+            text_sha256 TEXT NOT NULL DEFAULT '',
+            answer TEXT,
+            reasoning TEXT NOT NULL DEFAULT '',
+            details TEXT NOT NULL DEFAULT '{}')""",
+        "CREATE UNIQUE INDEX job_steps_of_job ON job_steps(job_id, number)",
+        "CREATE INDEX job_steps_open ON job_steps(id) WHERE state = 'running'",
+        """CREATE TABLE job_log (
+            id INTEGER PRIMARY KEY,
+            job_id INTEGER NOT NULL REFERENCES jobs(id) ON DELETE CASCADE,
+            at REAL NOT NULL,
+            text TEXT NOT NULL)""",
+        "CREATE INDEX job_log_of_job ON job_log(job_id, id)",
+    ),
+)
+
+MIGRATIONS: Final = (_KEY_VALUE, _CONVERSATIONS, _SEARCH, _DOWNLOADS, _DOCUMENTS, _JOBS)
