@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from m1desk.cli.commands import run_command_line
+from m1desk.cli.commands import is_command, run_command_line
 
-__all__ = ["run_command_line"]
+__all__ = ["is_command", "run_command_line"]

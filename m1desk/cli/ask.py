@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import typer
 
+from m1desk.cli.ask_show import (
+    show_answer,
+    show_pass,
+    show_preparing,
+    tell_check,
+    tell_passes,
+)
 from m1desk.cli.documents import DocumentsHere, find_set, read_files, report_json, store_set
 from m1desk.cli.session import Session, engine_session, say
 from m1desk.documents import (
@@ -22,21 +28,26 @@ from m1desk.documents import (
     CitationChecker,
     DocumentAnswer,
     DocumentQuestion,
+    PassesAnswer,
+    PassesQuestion,
     PreparedStates,
     as_html,
     as_json,
     as_json_text,
     as_markdown,
     ask,
-    receipt_words,
+    ask_in_passes,
+    count_prompt,
+    pages_left_out,
+    plan_for_question,
+    prepare_text,
     state_name,
+    too_long,
 )
-from m1desk.engines import LlamaSettings, PrepareFinished, StateNotSaved, StateRefusal, StateSaved
+from m1desk.engines import LlamaSettings, PrepareFinished
 from m1desk.engines.turn import (
-    ChatMessage,
-    PrefillProgress,
     SamplingParameters,
-    TextDelta,
+    TurnFinished,
 )
 from m1desk.errors import BadInput, EngineFailed, StorageError
 from m1desk.models import read_gguf_header
@@ -44,13 +55,13 @@ from m1desk.models.demo import demo_model
 from m1desk.store import Database, Folders, SettingsStore
 
 if TYPE_CHECKING:
-    from m1desk.documents import Citation
     from m1desk.engines import EngineClient
 
 _SMALLEST_CONTEXT: Final = 4096
-_TOKENS_A_CHARACTER: Final = 0.5
-"""More than any tokenizer needs for plain text: the context is a little too large, never too
-small without a word."""
+_STEP: Final = 1024
+_TOKENS_A_BYTE: Final = 0.5
+"""Of UTF-8, as a first guess: half a token a letter of English, one and a half a Chinese sign.
+What the model's own tokenizer counts afterwards is what holds."""
 
 _EXPORTS: Final = {".md": as_markdown, ".html": as_html, ".json": as_json_text}
 
@@ -74,8 +85,14 @@ class AskOptions:
     question: str
     model: ModelOptions = field(default_factory=ModelOptions)
     sampling: SamplingParameters = field(default_factory=SamplingParameters)
+    passes: bool = False
     export: Path | None = None
     as_json: bool = False
+
+    @property
+    def answer_tokens(self) -> int:
+        """What is kept free for the answer."""
+        return self.sampling.max_tokens or DEFAULT_ANSWER_TOKENS
 
 
 def ask_documents(options: AskOptions) -> None:
@@ -114,28 +131,83 @@ async def _ask(options: AskOptions) -> None:
     else:
         here = await read_files(options.files)
     async with engine_session(_settings(options.model, here), keeps_speeds=True) as session:
+        needed = await _make_room(session, options.model, here, options)
         client = session.engine.client()
+        name: str | None = None
+        began = time.time()
         try:
-            name = _state_of(here, session)
-            if name is not None:
-                await _prepare_state(client, here, name)
-            began = time.time()
-            answer = await _stream(client, here, name, options, session)
+            if needed <= session.engine.status.context_tokens:
+                name = _state_of(here, session)
+                if name is not None:
+                    await _prepare_state(client, here, name)
+                began = time.time()
+                record = await _ask_whole(client, here, name, options, session)
+            else:
+                record = await _ask_in_passes(client, here, options, session, needed)
         finally:
             await client.aclose()
             await asyncio.to_thread(_keep_budget, session, name)
-        record = AnswerRecord(
-            question=options.question,
-            checked=answer.checked,
-            model=session.engine.status.model_name,
-            asked=began,
-            documents=here.names,
-            receipt=answer.receipt,
-            seconds=time.time() - began,
-            finish_reason=answer.finished.finish_reason,
-        )
-        _tell(record, here, options)
-        await session.keep_speed(answer.finished)
+        _tell(replace(record, asked=began, seconds=time.time() - began), here, options)
+
+
+async def _ask_whole(
+    client: EngineClient,
+    here: DocumentsHere,
+    name: str | None,
+    options: AskOptions,
+    session: Session,
+) -> AnswerRecord:
+    answer = await _stream(client, here, name, options, session)
+    await session.keep_speed(answer.finished)
+    return AnswerRecord(
+        question=options.question,
+        checked=answer.checked,
+        model=session.engine.status.model_name,
+        asked=None,
+        documents=here.names,
+        receipt=answer.receipt,
+        finish_reason=answer.finished.finish_reason,
+    )
+
+
+async def _ask_in_passes(
+    client: EngineClient, here: DocumentsHere, options: AskOptions, session: Session, needed: int
+) -> AnswerRecord:
+    """Ask part by part; what the parts say goes to standard error while it comes."""
+    context = session.engine.status.context_tokens
+    if not options.passes:
+        refused = too_long(needed - options.answer_tokens, options.answer_tokens, context)
+        todo = f"{refused.todo.rstrip('.')} (--passes)."
+        raise BadInput(refused.what, refused.why, todo)
+    documents = [one.document for one in here.results if one.document]
+    passes = await plan_for_question(
+        documents,
+        options.question,
+        client,
+        context_tokens=context,
+        answer_tokens=options.answer_tokens,
+    )
+    asked = PassesQuestion(passes, options.question, options.sampling)
+    checker = await asyncio.to_thread(CitationChecker, here.text)
+    async with aclosing(ask_in_passes(client, asked, checker, context_tokens=context)) as events:
+        async for event in events:
+            if isinstance(event, PassesAnswer):
+                details = event.details
+                return AnswerRecord(
+                    question=options.question,
+                    checked=event.checked,
+                    model=session.engine.status.model_name,
+                    asked=None,
+                    documents=here.names,
+                    receipt=details.receipt,
+                    finish_reason=details.finish_reason,
+                    passes=details.passes,
+                    outcome=details.outcome,
+                )
+            show_pass(event)
+            if isinstance(event, TurnFinished):
+                await session.keep_speed(event)
+    raise EngineFailed("The answer ended without its account.", "", "Ask again.")
 
 
 async def _stream(
@@ -156,13 +228,14 @@ async def _stream(
             if isinstance(event, DocumentAnswer):
                 return event
             if not options.as_json:
-                _show(event)
+                show_answer(event)
     raise EngineFailed("The answer ended without its account.", "", "Ask again.")
 
 
 async def _prepare(files: Sequence[Path], name: str, model: ModelOptions, *, as_json: bool) -> None:
     here = await asyncio.to_thread(store_set, name, await read_files(files))
     async with engine_session(_settings(model, here)) as session:
+        await _make_room(session, model, here)
         client = session.engine.client()
         state = _state_of(here, session) or ""
         try:
@@ -191,12 +264,11 @@ async def _prepare(files: Sequence[Path], name: str, model: ModelOptions, *, as_
 
 async def _prepare_state(client: EngineClient, here: DocumentsHere, name: str) -> PrepareFinished:
     """Have the documents read, as far as they are not kept already."""
-    messages = (ChatMessage("user", here.text.constant),)
-    async with aclosing(client.prepare(name, messages)) as events:
+    async with aclosing(prepare_text(client, here.text, name)) as events:
         async for event in events:
             if isinstance(event, PrepareFinished):
                 return event
-            _show_preparing(event)
+            show_preparing(event)
     raise EngineFailed("The documents could not be prepared.", "", "Try again.")
 
 
@@ -215,13 +287,12 @@ def _keep_budget(session: Session, used: str | None) -> None:
 
 
 def _settings(options: ModelOptions, here: DocumentsHere) -> LlamaSettings:
-    path = options.path or _usual_model()
+    path = options.path or usual_model()
     context = options.context_tokens
     if not context:
-        guess = int(len(here.text.constant) * _TOKENS_A_CHARACTER) + 2 * DEFAULT_ANSWER_TOKENS
-        context = max(_SMALLEST_CONTEXT, -(-guess // 1024) * 1024)
-        trained = read_gguf_header(path).context_tokens if path.is_file() else None
-        context = min(context, trained) if trained else context
+        size = len(here.text.constant.encode("utf-8", "replace"))
+        guess = int(size * _TOKENS_A_BYTE) + 2 * DEFAULT_ANSWER_TOKENS
+        context = _within_training(path, max(_SMALLEST_CONTEXT, guess))
     return LlamaSettings(
         model_path=path,
         context_tokens=context,
@@ -231,14 +302,49 @@ def _settings(options: ModelOptions, here: DocumentsHere) -> LlamaSettings:
     )
 
 
-def _usual_model() -> Path:
-    """The model used last in the window, or else the demo model."""
+def _within_training(path: Path, tokens: int) -> int:
+    """Round a context up, but not beyond what the model was trained for."""
+    rounded = -(-tokens // _STEP) * _STEP
+    trained = read_gguf_header(path).context_tokens if path.is_file() else None
+    return min(rounded, trained) if trained else rounded
+
+
+async def _make_room(
+    session: Session, model: ModelOptions, here: DocumentsHere, asked: AskOptions | None = None
+) -> int:
+    """Count what is needed, and load the model again when the context was guessed too small.
+
+    Returns the tokens of the prompt and its answer.
+    """
+    question = asked.question if asked else ""
+    answer = asked.answer_tokens if asked else DEFAULT_ANSWER_TOKENS
+    needed = await count_prompt(session.engine.client(), here.text, question) + answer
+    settings = session.engine.settings
+    if settings is None or model.context_tokens or needed <= settings.context_tokens:
+        return needed
+    context = _within_training(settings.model_path, needed)
+    if context > settings.context_tokens:
+        say(
+            f"The documents need {needed:,} tokens, more than was guessed: the model is loaded "
+            f"again with a context of {context:,}."
+        )
+        await session.reload(replace(settings, context_tokens=context))
+    return needed
+
+
+def usual_model() -> Path:
+    """The model used last in the window, or else the demo model, which is said."""
+    last = last_model()
+    if last is None:
+        say("No model was chosen (--model): the demo model answers. It is small and knows little.")
+    return last or demo_model()
+
+
+def last_model() -> Path | None:
+    """The model used last in the window, if it is still there."""
     with Database(Folders.resolve().database) as database:
         last = SettingsStore(database).load().last_model_path
-    if last and Path(last).exists():
-        return Path(last)
-    say("No model was chosen (--model): the demo model answers. It is small and knows little.")
-    return demo_model()
+    return Path(last) if last and Path(last).exists() else None
 
 
 def _state_of(here: DocumentsHere, session: Session) -> str | None:
@@ -249,46 +355,21 @@ def _state_of(here: DocumentsHere, session: Session) -> str | None:
     return state_name(here.set_id, here.text.sha256, settings.model_path, settings.kv_type)
 
 
-# -- what is shown ---------------------------------------------------------------------------------
-
-
-def _show(event: object) -> None:
-    if isinstance(event, TextDelta):
-        sys.stdout.write(event.text)
-        sys.stdout.flush()
-    elif isinstance(event, PrefillProgress):
-        _show_reading(event)
-
-
-def _show_reading(progress: PrefillProgress) -> None:
-    if sys.stderr.isatty() and progress.total > 2048:
-        done = progress.done >= progress.total
-        speed = f"{progress.tokens_per_second:.0f} tok/s"
-        say(
-            f"\rReading {progress.done:,} of {progress.total:,} tokens, {speed}",
-            end="\n" if done else "",
-        )
-
-
-def _show_preparing(event: object) -> None:
-    match event:
-        case PrefillProgress():
-            _show_reading(event)
-        case StateSaved(tokens, size):
-            say(f"Saved after {tokens:,} tokens ({size / 1e6:,.1f} MB).")
-        case StateRefusal(_, message):
-            say(f"What was saved before can't be used: {message} It is read again.")
-        case StateNotSaved(_, message):
-            say(f"Not saved: {message}")
+# -- what comes of it -----------------------------------------------------------------------------
 
 
 def _tell(record: AnswerRecord, here: DocumentsHere, options: AskOptions) -> None:
     """Print what is known of the answer first: writing a file may fail."""
     if options.as_json:
         files = [report_json(report) for report in here.reports]
-        typer.echo(json.dumps({**as_json(record), "files": files}, ensure_ascii=False))
+        spans = [span for one in record.passes for span in one.spans]
+        left_out = pages_left_out(here.text, spans) if spans else ()
+        values = {**as_json(record), "pages_left_out": list(left_out), "files": files}
+        typer.echo(json.dumps(values, ensure_ascii=False))
     else:
-        _tell_check(record)
+        if record.passes:
+            tell_passes(record)
+        tell_check(record)
     if options.export is not None:
         write = _EXPORTS[options.export.suffix.lower()]
         try:
@@ -297,27 +378,3 @@ def _tell(record: AnswerRecord, here: DocumentsHere, options: AskOptions) -> Non
             raise StorageError(
                 f"{options.export} can't be written.", f"{error.strerror or error}."
             ) from error
-
-
-def _tell_check(record: AnswerRecord) -> None:
-    sys.stdout.write("\n")
-    sys.stdout.flush()
-    say("")
-    if record.finish_reason == "length":
-        say("The answer was CUT: the context, or the limit of --max-tokens, was full.")
-    for citation in record.checked.citations:
-        say(_citation_line(citation))
-    if record.checked.unquoted:
-        say(f"Statements without a quote: {len(record.checked.unquoted)}.")
-    if record.receipt is not None:
-        say(receipt_words(record.receipt))
-
-
-def _citation_line(citation: Citation) -> str:
-    words = {"verified": "verified", "approximate": "approximate", "not_found": "NOT FOUND"}
-    place = f"{citation.file} p.{citation.page}" if citation.file else "no page"
-    if citation.is_misplaced:
-        place += f" (cited as {citation.cited_file} p.{citation.cited_page})"
-    quote = " ".join(citation.quote.split())
-    shown = quote if len(quote) <= 70 else f"{quote[:67]}..."
-    return f'  [{words[citation.status]}] {place}: "{shown}"'

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 
 import typer
 
-from m1desk.cli.session import Session, engine_session, say
+from m1desk.cli.remote import FoundServer, find_server, server_session
+from m1desk.cli.session import engine_session, say
 from m1desk.engines import EngineClient, LlamaSettings
 from m1desk.engines.turn import (
     ChatMessage,
@@ -22,14 +25,19 @@ from m1desk.engines.turn import (
 )
 from m1desk.errors import BadInput, EngineError
 
+KeepSpeed = Callable[[TurnFinished], Awaitable[None]]
+
 _DIM, _PLAIN = "\x1b[2m", "\x1b[0m"
 
 
 @dataclass(frozen=True, slots=True)
 class ChatOptions:
-    """What `m1desk chat` was asked for; without `prompt` it asks the person line by line."""
+    """What `m1desk chat` was asked for; without `prompt` it asks the person line by line.
 
-    settings: LlamaSettings
+    `answerer` is a model to load here, or the name of a remote server.
+    """
+
+    answerer: LlamaSettings | str
     system: str = ""
     prompt: str | None = None
     sampling: SamplingParameters = field(default_factory=SamplingParameters)
@@ -59,7 +67,10 @@ def chat(options: ChatOptions) -> None:
             raise BadInput("There is no question.", "Standard input is empty.", "Give --prompt.")
     if prompt is None and options.as_json:
         raise BadInput("--json needs a question.", todo="Give --prompt, or pipe the question in.")
-    asyncio.run(_chat(replace(options, prompt=prompt, system=system)))
+    answerer = options.answerer
+    if isinstance(answerer, str):  # a key may be asked for, which must not happen on the loop
+        answerer = find_server(answerer)
+    asyncio.run(_chat(replace(options, prompt=prompt, system=system), answerer))
 
 
 def _piped_question() -> str:
@@ -78,29 +89,36 @@ def _as_text(given: str, what: str) -> str:
         raise BadInput(f"{what} is not readable text.", "It is not in UTF-8.") from None
 
 
-async def _chat(options: ChatOptions) -> None:
-    async with engine_session(options.settings, keeps_speeds=True) as session:
-        client = session.engine.client()
-        try:
-            if options.prompt is not None:
-                await _ask_once(session, client, options)
-            else:
-                await _converse(session, client, options)
-        finally:
-            await client.aclose()
+async def _chat(options: ChatOptions, answerer: LlamaSettings | FoundServer) -> None:
+    async with AsyncExitStack() as held:
+        if isinstance(answerer, FoundServer):
+            client: EngineClient = await held.enter_async_context(server_session(answerer))
+            keep_speed: KeepSpeed = _keep_no_speed
+        else:
+            session = await held.enter_async_context(engine_session(answerer, keeps_speeds=True))
+            client, keep_speed = session.engine.client(), session.keep_speed
+            held.push_async_callback(client.aclose)
+        if options.prompt is not None:
+            await keep_speed(await _ask_once(client, options))
+        else:
+            await _converse(client, options, keep_speed)
+
+
+async def _keep_no_speed(_finished: TurnFinished) -> None:
+    """Speeds of other machines say nothing about this one."""
 
 
 def _opening(options: ChatOptions) -> tuple[ChatMessage, ...]:
     return (ChatMessage("system", options.system),) if options.system else ()
 
 
-async def _ask_once(session: Session, client: EngineClient, options: ChatOptions) -> None:
+async def _ask_once(client: EngineClient, options: ChatOptions) -> TurnFinished:
     messages = (*_opening(options), ChatMessage("user", options.prompt or ""))
     request = ChatRequest(messages, options.sampling)
     answer = await stream_answer(client, request, quiet=options.as_json)
     if options.as_json:
         typer.echo(json.dumps(_answer_json(client.model, answer)))
-    await session.keep_speed(answer.finished)
+    return answer.finished
 
 
 def _answer_json(model: str, answer: Answer) -> dict[str, object]:
@@ -119,7 +137,7 @@ def _answer_json(model: str, answer: Answer) -> dict[str, object]:
     }
 
 
-async def _converse(session: Session, client: EngineClient, options: ChatOptions) -> None:
+async def _converse(client: EngineClient, options: ChatOptions, keep_speed: KeepSpeed) -> None:
     say(f"{client.model} is ready. An empty line or Ctrl+D ends, Ctrl+C stops an answer.")
     messages = _opening(options)
     while question := await asyncio.to_thread(_read_line):
@@ -138,7 +156,7 @@ async def _converse(session: Session, client: EngineClient, options: ChatOptions
             messages = messages[:-1]
         else:
             messages = (*messages, ChatMessage("assistant", answer.text))
-            await session.keep_speed(answer.finished)
+            await keep_speed(answer.finished)
 
 
 def _read_line() -> str:

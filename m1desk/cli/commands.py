@@ -11,23 +11,34 @@ from typing import Annotated
 import typer
 
 from m1desk import __version__
+from m1desk.cli.jobs_commands import jobs_app
+from m1desk.cli.option_types import (
+    Answerer,
+    Context,
+    Files,
+    FittingContext,
+    GpuLayers,
+    Json,
+    KvType,
+    MaxTokens,
+    Model,
+    Parallel,
+    Seed,
+    Temperature,
+    TopP,
+)
+from m1desk.cli.recipe_command import recipe_command
+from m1desk.cli.remote_commands import remote_app
 from m1desk.errors import M1DeskError
 
 app = typer.Typer(
     name="m1desk",
     help="A desktop workstation for MiniMax-M1 and other open models. Without a command it opens "
-    "the window: m1desk [MODEL.gguf] [--screenshot FILE] [--page PAGE] [--theme THEME].",
+    "the window: m1desk [MODEL.gguf] [DOCUMENTS...] [--screenshot FILE] [--page PAGE].",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-Model = Annotated[Path, typer.Argument(help="A GGUF file.", metavar="MODEL.gguf")]
-Context = Annotated[int, typer.Option(min=1, help="Context length (tokens).")]
-Parallel = Annotated[int, typer.Option(min=1, help="Requests served at once.")]
-KvType = Annotated[str, typer.Option(help="Type of the KV cache: f16, q8_0 or q4_0.")]
-GpuLayers = Annotated[int, typer.Option(help="Layers on the GPU; -1 for all.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON (keys: docs/cli.md).")]
 
 
 def run_command_line(arguments: Sequence[str]) -> int:
@@ -46,6 +57,12 @@ def run_command_line(arguments: Sequence[str]) -> int:
                 sys.stderr.write(part + "\n")
         return 1
     return 0
+
+
+def is_command(word: str) -> bool:
+    """Whether `word` is the name of a command."""
+    group = typer.main.get_command(app)
+    return isinstance(group, typer.core.TyperGroup) and word in group.commands
 
 
 def _never_fail_at_printing() -> None:
@@ -95,27 +112,36 @@ def _doctor(
 
 @app.command("chat")
 def _chat(
-    model: Model,
+    model: Annotated[
+        Path | None, typer.Argument(help="A GGUF file.", metavar="[MODEL.gguf]")
+    ] = None,
     *,
+    server: Annotated[
+        str, typer.Option(metavar="NAME", help="Ask this remote server instead.")
+    ] = "",
     prompt: Annotated[str | None, typer.Option("--prompt", "-p", help="Ask this and end.")] = None,
     system: Annotated[str, typer.Option(help="The system prompt.")] = "",
     context: Context = 8192,
     kv_type: KvType = "f16",
     gpu_layers: GpuLayers = -1,
-    temperature: Annotated[float | None, typer.Option(min=0.0)] = None,
-    top_p: Annotated[float | None, typer.Option(min=0.0, max=1.0)] = None,
-    max_tokens: Annotated[int | None, typer.Option(min=1)] = None,
-    seed: Annotated[int | None, typer.Option(min=0)] = None,
+    temperature: Temperature = None,
+    top_p: TopP = None,
+    max_tokens: MaxTokens = None,
+    seed: Seed = None,
     as_json: Json = False,
 ) -> None:
     """Talk to a model in the terminal. Nothing is kept."""
+    if (model is None) == (not server):
+        raise typer.BadParameter("name a GGUF file, or a server with --server")
     from m1desk.cli.chat import ChatOptions, chat  # noqa: PLC0415
     from m1desk.engines import LlamaSettings  # noqa: PLC0415
     from m1desk.engines.turn import SamplingParameters  # noqa: PLC0415
 
     chat(
         ChatOptions(
-            settings=LlamaSettings(
+            answerer=server
+            if model is None
+            else LlamaSettings(
                 model_path=model,
                 context_tokens=context,
                 parallel=1,
@@ -158,17 +184,6 @@ def _serve(
     serve(settings, as_json=as_json)
 
 
-Files = Annotated[
-    list[Path] | None, typer.Argument(help="Documents and folders.", metavar="[FILES]...")
-]
-Answerer = Annotated[
-    Path | None, typer.Option("--model", help="A GGUF file; else the one used last, or the demo.")
-]
-FittingContext = Annotated[
-    int, typer.Option("--context", min=0, help="Context length (tokens); 0: as the files need.")
-]
-
-
 @app.command("ask")
 def _ask(
     files: Files = None,
@@ -181,9 +196,12 @@ def _ask(
     context: FittingContext = 0,
     kv_type: KvType = "f16",
     gpu_layers: GpuLayers = -1,
-    temperature: Annotated[float | None, typer.Option(min=0.0)] = None,
-    max_tokens: Annotated[int | None, typer.Option(min=1)] = None,
-    seed: Annotated[int | None, typer.Option(min=0)] = None,
+    temperature: Temperature = None,
+    max_tokens: MaxTokens = None,
+    seed: Seed = None,
+    passes: Annotated[
+        bool, typer.Option("--passes", help="Documents too long are read in several parts.")
+    ] = False,
     export: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write it: .md, .html or .json.")
     ] = None,
@@ -200,6 +218,7 @@ def _ask(
             question=question,
             model=ModelOptions(model, context, kv_type, gpu_layers),
             sampling=SamplingParameters(temperature=temperature, max_tokens=max_tokens, seed=seed),
+            passes=passes,
             export=export,
             as_json=as_json,
         )
@@ -243,7 +262,7 @@ def _fit(
     ] = None,
     context: Context = 8192,
     parallel: Parallel = 1,
-    kv: Annotated[str, typer.Option(help="Type of the KV cache: f16, q8_0 or q4_0.")] = "f16",
+    kv: KvType = "f16",
     ubatch: Annotated[int, typer.Option(min=1, help="Tokens computed at once.")] = 512,
     depth: Annotated[int, typer.Option(min=0, help="Tokens read before, for the speeds.")] = 0,
     input_tokens: Annotated[int, typer.Option("--input", min=0, help="Tokens to read.")] = 2048,
@@ -285,10 +304,15 @@ def _fit(
     )
 
 
+app.command("recipe")(recipe_command)
+
+
 models_app = typer.Typer(
     help="Find, fetch, list, check and delete models.", no_args_is_help=True, add_completion=False
 )
 app.add_typer(models_app, name="models")
+app.add_typer(jobs_app, name="jobs")
+app.add_typer(remote_app, name="remote")
 
 Name = Annotated[str, typer.Argument(help="Name, repository or path of a model that is here.")]
 

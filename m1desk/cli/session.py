@@ -41,6 +41,15 @@ class Session:
     measurements: Measurements
     probing: asyncio.Task[Machine] | None = None
 
+    async def reload(self, settings: LlamaSettings) -> None:
+        """Load the model again with other settings; clients made before are closed by that.
+
+        Raises:
+            EngineFailed: it did not load.
+        """
+        await self.engine.load(settings)
+        _raise_if_failed(self.engine.status)
+
     async def keep_speed(self, finished: TurnFinished) -> None:
         """Keep how fast an answer was beside what was predicted, for later predictions."""
         settings = self.engine.settings
@@ -80,9 +89,7 @@ async def engine_session(
     progress = _LoadProgress(failed)
     try:
         measurements = Measurements(database)
-        if remembered_calibration(measurements) is None:
-            say("First start on this machine: testing the engine and measuring (about 10 s) ...")
-            await calibrate(folders, measurements, say_calibration)
+        await calibrate_once(folders, measurements)
         probing = None
         if keeps_speeds:
             probe = partial(probe_machine, (folders.models,), measurements=measurements)
@@ -98,6 +105,13 @@ async def engine_session(
                 await asyncio.wait({probing})
     finally:
         database.close()
+
+
+async def calibrate_once(folders: Folders, measurements: Measurements) -> None:
+    """Test and measure the engine if that was never done on this machine; raises M1DeskError."""
+    if remembered_calibration(measurements) is None:
+        say("First start on this machine: testing the engine and measuring (about 10 s) ...")
+        await calibrate(folders, measurements, say_calibration)
 
 
 def say_calibration(progress: CalibrationProgress) -> None:

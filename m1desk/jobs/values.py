@@ -212,6 +212,7 @@ class JobAnswer:
         question: the question's short name.
         details: citations, receipt, figures (`m1desk.documents`).
         text_sha256: fingerprint of the documents' text that the citations' positions hold for.
+        asked: seconds since the epoch; None where it was not written down.
     """
 
     document: str
@@ -222,6 +223,7 @@ class JobAnswer:
     model: str
     details: AnswerDetails
     text_sha256: str = ""
+    asked: float | None = None
 
     @property
     def checked(self) -> CheckedAnswer:
@@ -333,4 +335,21 @@ class JobStepProgress:
     written: str = ""
 
 
-JobNotice = JobChanged | JobRemoved | JobStepProgress
+@dataclass(frozen=True, slots=True)
+class JobsChanged:
+    """A notice: many jobs changed, or another process changed some: read the list anew."""
+
+
+JobNotice = JobChanged | JobRemoved | JobStepProgress | JobsChanged
+
+
+@dataclass(frozen=True, slots=True)
+class JobLogLine:
+    """A line of a job's log.
+
+    Attributes:
+        at: seconds since the epoch.
+    """
+
+    at: float
+    text: str

@@ -1,0 +1,416 @@
+"""Jobs through the real engine: every kind, what stops them, and what they go on after."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import aclosing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from support.job_queue import GREEDY, QUESTIONS, SOON, Queue
+from support.quoting import QUOTE, SCRIPT
+
+from m1desk.documents import PreparedStates
+from m1desk.engines import LlamaSettings, Patience
+from m1desk.engines.turn import ChatMessage, ChatRequest, TextDelta
+from m1desk.errors import BadInput, StorageError
+from m1desk.jobs.plan import check_spec
+from m1desk.jobs.runner import QueueTaken
+from m1desk.jobs.store import IDLE_NOTE, MAINS_NOTE, JobStore
+from m1desk.jobs.values import (
+    Corpus,
+    EngineChoice,
+    JobChanged,
+    JobNotice,
+    JobQuestion,
+    JobsChanged,
+    JobStepProgress,
+    RetryPolicy,
+    Schedule,
+)
+from m1desk.store import Database, FileLock, Folders
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def log_of(queue: Queue, job: int) -> str:
+    return "\n".join(one.text for one in queue.store.log_lines(job))
+
+
+async def test_a_table_has_a_checked_answer_for_each_document_and_question(
+    queue: Queue, contracts: list[Path], home: Path
+) -> None:
+    job = queue.add("table", *contracts)
+    await queue.work()
+    results = queue.store.results(job)
+    assert results.job.summary.state == "done", log_of(queue, job)
+    assert results.documents == ("a.txt", "b.txt", "c.txt")
+    assert len(results.answers) == 6
+    for name in results.documents:
+        for question in QUESTIONS:
+            answer = results.answer(name, question.name)
+            assert answer is not None
+            (citation,) = answer.checked.citations
+            assert (citation.quote, citation.file, citation.page) == (QUOTE, name, 1)
+            assert citation.status == "verified"
+            assert answer.details.receipt is not None
+            assert answer.details.receipt.agrees
+            assert answer.details.documents == (name,)
+            assert answer.question_text == question.text
+    progress = results.job.summary.progress
+    assert (progress.steps_done, progress.steps_total) == (7, 7)
+    assert progress.written_tokens == sum(one.details.written_tokens for one in results.answers)
+    assert progress.reused_tokens > 0  # each document was read once for both questions
+    assert results.job.set_id is not None
+    assert queue.sets.get(results.job.set_id).name == "Leases"
+    assert results.job.settings is not None
+    assert results.job.model == "quoting-jobs-F32"
+    assert not queue.engine.status.is_ready  # the job had loaded it
+    assert PreparedStates(Folders.under(home).data / "prepared").entries() == ()
+    states = [one.summary.state for one in queue.told if isinstance(one, JobChanged)]
+    assert states[-1] == "done"
+    assert any(isinstance(one, JobStepProgress) and one.words for one in queue.told)
+
+
+async def test_many_questions_read_the_documents_once_also_after_a_stop(
+    queue: Queue, contracts: list[Path]
+) -> None:
+    job = queue.add("questions", *contracts)
+    async with queue.at_work():
+        async with asyncio.timeout(120):
+            while queue.store.summary(job).progress.steps_done < 2:
+                await asyncio.sleep(0.02)
+    assert queue.store.state(job) in {"waiting", "done"}
+    await queue.work()
+    results = queue.store.results(job)
+    assert [one.question for one in results.answers] == ["Notice", "Parties"]
+    assert all(step.attempts <= 2 for step in queue.store.steps(job))
+    first, second = (one.details.receipt for one in results.answers)
+    assert first is not None
+    assert second is not None
+    assert first.agrees
+    assert second.agrees
+    assert results.job.summary.progress.read_tokens < 1.5 * first.taken_tokens
+    assert results.answers[0].details.documents == ("a.txt", "b.txt", "c.txt")
+
+
+async def test_prompts_are_sent_as_chats_and_benchmarks_measure(queue: Queue) -> None:
+    prompt = queue.add("prompt")
+    benchmark = queue.add("benchmark")
+    await queue.work()
+    answers = queue.store.results(prompt).answers
+    assert [one.answer for one in answers] == ["".join(SCRIPT).strip()] * 2
+    measured = queue.store.results(benchmark)
+    assert measured.job.summary.state == "done", log_of(queue, benchmark)
+    assert [one.question for one in measured.answers] == ["512 tokens"]
+    (details,) = [one.details for one in measured.answers]
+    assert details.prefill_tokens_per_second
+    assert details.decode_tokens_per_second
+    assert details.receipt is not None
+    assert 400 < details.receipt.read_tokens < 700
+    assert "tokens/s" in measured.answers[0].answer
+
+
+async def test_documents_larger_than_the_context_are_asked_in_parts_and_none_twice(
+    queue: Queue, contracts: list[Path]
+) -> None:
+    for path in contracts:
+        path.write_text(path.read_text() + "\n\n" + "Nothing more of any weight is said. " * 30)
+    settings = LlamaSettings(queue.model, context_tokens=640, parallel=2)
+    job = queue.add("passes", *contracts, engine=EngineChoice(settings))
+    async with queue.at_work():
+        async with asyncio.timeout(120):
+            while not (
+                queue.store.passes(job, 2) or queue.store.summary(job).progress.steps_done > 1
+            ):
+                await asyncio.sleep(0.02)
+    before = queue.store.passes(job, 2)
+    await queue.work()
+    results = queue.store.results(job)
+    assert results.job.summary.state == "done", log_of(queue, job)
+    first, second = results.answers
+    assert first.details.planned_passes > 1
+    assert len(first.details.passes) >= first.details.planned_passes
+    assert first.details.passes[: len(before)] == before
+    assert {one.quote for one in first.checked.citations} == {QUOTE}
+    assert {one.file for one in first.checked.citations} <= {"a.txt", "b.txt", "c.txt"}
+    assert second.question == "Parties"
+
+
+async def test_a_file_that_is_gone_is_said_and_tried_again_when_it_is_back(
+    queue: Queue, contracts: list[Path]
+) -> None:
+    text = contracts[1].read_text()
+    contracts[1].unlink()
+    job = queue.add("table", *contracts)
+    await queue.work()
+    results = queue.store.results(job)
+    assert results.job.summary.state == "failed"
+    assert results.job.summary.problem is not None
+    assert "1 of 6 steps failed" in results.job.summary.problem.what
+    ((document, question, problem),) = results.problems
+    assert (document, question) == ("b.txt", "")
+    assert problem.what
+    assert len(results.answers) == 4
+    contracts[1].write_text(text)
+    queue.store.retry(job)
+    await queue.work()
+    results = queue.store.results(job)
+    assert results.job.summary.state == "done", log_of(queue, job)
+    assert len(results.answers) == 6
+    assert results.answer("b.txt", "Notice") is not None
+    asked = [step for step in queue.store.steps(job) if step.kind == "ask"]
+    assert [step.attempts for step in asked] == [1] * 6
+
+
+async def test_bad_jobs_stop_with_a_reason_and_the_queue_goes_on(
+    queue: Queue, contracts: list[Path], tmp_path: Path
+) -> None:
+    gone = queue.add("table", tmp_path / "gone.pdf")
+    missing = LlamaSettings(tmp_path / "deleted.gguf", parallel=2)
+    deleted = queue.add("table", contracts[0], engine=EngineChoice(missing))
+    unfit = tmp_path / "no-model.gguf"
+    unfit.write_bytes(b"GGUF" + bytes(40))
+    broken = queue.add("prompt", engine=EngineChoice(LlamaSettings(unfit)))
+    long = tmp_path / "long.txt"
+    long.write_text("A very long contract. " * 5000)
+    narrow = queue.add("table", long, contracts[0])
+    no_set = queue.add("questions", corpus=Corpus(set_id=999))
+    nothing = queue.add("questions", corpus=Corpus())
+    good = queue.add("prompt")
+    await queue.work()
+    for job, words in (
+        (gone, "could be read"),
+        (deleted, "There is no file"),
+        (broken, "no-model.gguf"),
+        (narrow, "do not fit"),
+        (no_set, "is gone"),
+        (nothing, "needs files"),
+    ):
+        problem = queue.store.summary(job).problem
+        assert problem is not None, log_of(queue, job)
+        assert words in f"{problem.what} {problem.why}"
+        assert queue.store.state(job) == "failed"
+        assert problem.what in log_of(queue, job)
+    assert len(queue.store.results(narrow).answers) == 2  # of the document that fits
+    assert queue.store.state(good) == "done"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL and SIGSTOP are POSIX")
+@pytest.mark.parametrize("sent", ["SIGKILL", "SIGSTOP"])
+async def test_an_engine_that_dies_or_freezes_in_a_step_is_started_again(
+    queue: Queue, contracts: list[Path], sent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin_step = JobStore.begin_step
+    hurt: list[int] = []
+
+    def beginning(store: JobStore, job_id: int, number: int) -> bool:
+        begun = begin_step(store, job_id, number)
+        if number == 3 and not hurt and queue.engine.status.pid is not None:
+            hurt.append(queue.engine.status.pid)
+            os.kill(hurt[0], getattr(signal, sent))
+        return begun
+
+    monkeypatch.setattr(JobStore, "begin_step", beginning)
+    queue.patience = Patience(silence_seconds=2.0, sample_seconds=0.2, grace_seconds=0.2)
+    job = queue.add("table", *contracts, retry=RetryPolicy(5, 0.01))
+    await queue.work()
+    results = queue.store.results(job)
+    assert results.job.summary.state == "done", log_of(queue, job)
+    assert hurt
+    assert len(results.answers) == 6
+    assert "tried again" in log_of(queue, job)
+    assert [one.attempts for one in queue.store.steps(job)] == [1, 1, 2, 1, 1, 1, 1]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX")
+async def test_an_engine_that_always_dies_ends_the_job_and_not_the_queue(
+    queue: Queue, contracts: list[Path]
+) -> None:
+    job = queue.add("table", *contracts, retry=RetryPolicy(2, 0.01))
+
+    def hurt(pid: int) -> None:
+        if queue.store.state(job) == "running":
+            os.kill(pid, signal.SIGKILL)
+
+    queue.on_ready = hurt
+    good = queue.add("prompt")
+    await queue.work()
+    assert queue.store.state(job) == "failed"
+    problem = queue.store.summary(job).problem
+    assert problem is not None
+    assert problem.todo
+    assert "tried again in 0 s" in log_of(queue, job)
+    assert queue.store.state(good) == "done"
+
+
+async def test_a_running_job_is_paused_resumed_and_cancelled(
+    queue: Queue, contracts: list[Path]
+) -> None:
+    job = queue.add("table", *contracts)
+    other = queue.add("table", *contracts)
+    async with queue.at_work() as runner:
+        await queue.until(job, "running")
+        queue.store.pause(job)
+        await queue.until(other, "running", "done")
+        assert queue.store.state(job) == "paused"
+        queue.store.cancel(other)
+        queue.store.resume(job)
+        runner.wake()
+        assert (await queue.until(job, "done")).summary.progress.steps_done == 7
+        assert queue.store.state(other) in {"cancelled", "done"}
+        last = queue.add("table", *contracts)
+        runner.wake()
+        await queue.until(last, "running")
+        queue.store.delete(last)
+        async with asyncio.timeout(60):
+            while runner.running is not None:
+                await asyncio.sleep(0.05)
+    assert len(queue.store.results(job).answers) == 6
+
+
+async def test_only_one_at_a_time_works_the_queue(
+    queue: Queue, contracts: list[Path], home: Path
+) -> None:
+    with FileLock(Folders.under(home).data / "jobs.lock") as other:
+        other.acquire()
+        job = queue.add("prompt")
+        with pytest.raises(QueueTaken, match="process"):
+            await queue.work()
+        async with queue.at_work():
+            await asyncio.sleep(0.3)
+            assert queue.store.state(job) == "waiting"
+            with Database(Folders.under(home).database) as elsewhere:
+                elsewhere.execute("UPDATE jobs SET note = 'by another'")
+            other.release()
+            await queue.until(job, "done")
+    assert JobsChanged() in queue.told
+
+
+async def test_jobs_wait_for_what_their_schedule_wants(queue: Queue, contracts: list[Path]) -> None:
+    now = 1_000_000.0
+    queue.clock = lambda: now
+    queue.outside.idle = queue.outside.on_mains = False
+    tonight = queue.add("prompt", schedule=Schedule(not_before=now + 3600))
+    idle = queue.add("prompt", schedule=Schedule(when_idle=True))
+    mains = queue.add("table", *contracts, schedule=Schedule(on_mains=True))
+    async with queue.at_work() as runner:
+        async with asyncio.timeout(60):
+            while queue.store.summary(mains).note != MAINS_NOTE:
+                await asyncio.sleep(0.05)
+        assert queue.store.summary(idle).note == IDLE_NOTE
+        queue.outside.on_mains = True
+        runner.wake()
+        await queue.until(mains, "running")
+        queue.outside.on_mains = False
+        await queue.until(mains, "waiting")
+        assert queue.store.summary(mains).note == MAINS_NOTE
+        assert queue.store.state(tonight) == queue.store.state(idle) == "waiting"
+        queue.outside.idle = queue.outside.on_mains = True
+        now -= 7200  # the clock is set back, then far ahead
+        runner.wake()
+        await queue.until(mains, "done")
+        await queue.until(idle, "done")
+        assert queue.store.state(tonight) == "waiting"
+        now += 1_000_000
+        await queue.until(tonight, "done")
+
+
+async def test_a_model_that_a_person_uses_is_not_thrown_out_and_comes_back(
+    queue: Queue, tiny_llama: Path
+) -> None:
+    theirs = LlamaSettings(tiny_llama, context_tokens=512, parallel=1)
+    await queue.engine.load(theirs)
+    queue.is_person_asking = True
+    job = queue.add("prompt")
+    async with queue.at_work() as runner:
+        async with asyncio.timeout(60):
+            while "somebody works with tiny-llama-F32" not in queue.store.summary(job).note:
+                await asyncio.sleep(0.05)
+        assert queue.engine.settings is theirs
+        queue.forget_person()
+        runner.wake()
+        await queue.until(job, "done")
+        async with asyncio.timeout(60):
+            while queue.engine.settings is not theirs:
+                await asyncio.sleep(0.05)
+
+
+async def test_a_person_s_model_is_shared_and_left_loaded(
+    queue: Queue, contracts: list[Path]
+) -> None:
+    theirs = LlamaSettings(queue.model, context_tokens=4096, parallel=2)
+    await queue.engine.load(theirs)
+    queue.is_person_asking = True
+    job = queue.add("table", contracts[0])
+    await queue.work()
+    assert queue.store.state(job) == "done", log_of(queue, job)
+    assert queue.store.job(job).settings == theirs
+    assert queue.engine.settings is theirs
+
+
+async def test_a_chat_is_answered_while_a_job_reads(queue: Queue, tmp_path: Path) -> None:
+    long = tmp_path / "long.txt"
+    long.write_text("It is a very long contract about nothing much. " * 150)
+    settings = LlamaSettings(queue.model, context_tokens=16_384, parallel=2)
+    job = queue.add("questions", long, engine=EngineChoice(settings))
+    reads: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def hear(notice: JobNotice) -> None:
+        match notice:
+            case JobStepProgress(done=done, total=total) if 0 < done < total and not reads.done():
+                reads.set_result(total)
+
+    queue.on_notice = hear
+    async with queue.at_work():
+        total = await asyncio.wait_for(reads, 120)
+        before = await queue.engine.client().metrics()
+        request = ChatRequest((ChatMessage("user", "Hello"),), GREEDY)
+        async with aclosing(queue.engine.client().stream_turn(request)) as events:
+            async for event in events:
+                if isinstance(event, TextDelta):
+                    break
+        after = await queue.engine.client().metrics()
+        assert queue.store.summary(job).progress.steps_done == 1  # the file is read, no more
+        assert after.prompt_tokens - before.prompt_tokens < total / 2
+        await queue.until(job, "done")
+
+
+async def test_an_answer_waits_in_memory_while_the_disk_is_full(
+    queue: Queue, contracts: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end_step = type(queue.store).end_step
+    refusals = 2
+
+    def refusing(store: JobStore, *what: object) -> bool:
+        nonlocal refusals
+        if refusals:
+            refusals -= 1
+            raise StorageError("The disk is full; nothing more could be saved.")
+        return bool(end_step(store, *what))
+
+    monkeypatch.setattr("m1desk.jobs.job_run._DISK_WAIT_SECONDS", 0.3)
+    job = queue.add("prompt", retry=SOON)
+    monkeypatch.setattr(type(queue.store), "end_step", refusing)
+    await queue.work()
+    assert refusals == 0
+    assert queue.store.state(job) == "done"
+    assert [one.attempts for one in queue.store.steps(job)] == [1, 1]
+    notes = [one.summary.note for one in queue.told if isinstance(one, JobChanged)]
+    assert any("The disk is full" in note for note in notes)
+    assert notes[-1] == ""
+
+
+async def test_questions_with_one_name_or_none_are_refused(queue: Queue) -> None:
+    spec = queue.store.job(queue.add("prompt")).spec
+    check_spec(spec)
+    for questions in ((), (JobQuestion("a", " "),), (QUESTIONS[0], QUESTIONS[0])):
+        with pytest.raises(BadInput):
+            check_spec(replace(spec, questions=questions))
+    with pytest.raises(BadInput, match="needs files"):
+        check_spec(replace(spec, kind="table"))
