@@ -27,7 +27,7 @@ from m1desk.store import (
 from m1desk.ui.errors_dialog import FatalErrorDialog, UnexpectedErrorDialog
 from m1desk.ui.errors_hook import ErrorHook
 from m1desk.ui.main_window import MainWindow
-from m1desk.ui.single_instance import FirstWindow, call_first
+from m1desk.ui.single_instance import Call, FirstWindow, call_first
 from m1desk.ui.theme import Theme
 from m1desk.ui.viewmodels.settings import SettingsViewModel
 
@@ -97,7 +97,7 @@ class _Run:
         self._assembly: Assembly | None = None
         self._errors: UnexpectedErrorDialog | None = None
         self._first: FirstWindow | None = None
-        self._handed_over = ""
+        self._handed_over: list[Call] = []
         hook.caught.connect(self._on_caught)
         self._settings.changed.connect(self._on_settings_changed)
         self._window.first_painted.connect(self._on_first_painted)
@@ -153,16 +153,16 @@ class _Run:
         # What is here now stays until the end. Walking over all of it would stop the window for
         # 30 to 60 ms at each full collection, whichever thread sets it off.
         gc.freeze()
-        if self._handed_over:
-            self._assembly.offer_model(self._handed_over)
+        for call in self._handed_over:
+            self._assembly.open_handed_over(call)
 
-    def _on_called(self, model_path: str) -> None:
-        """Come forward, because the app was started again; offer the model it was given."""
+    def _on_called(self, call: Call) -> None:
+        """Come forward, because the app was started again; open what it was given."""
         self._window.bring_forward()
-        if model_path and self._assembly is not None:
-            self._assembly.offer_model(model_path)
-        elif model_path:
-            self._handed_over = model_path
+        if self._assembly is not None:
+            self._assembly.open_handed_over(call)
+        else:
+            self._handed_over.append(call)
 
     def _on_settings_changed(self, settings: AppSettings) -> None:
         if self._options.theme is None and settings.theme != self._theme.choice:
@@ -207,9 +207,10 @@ def _become_first(lock: InstanceLock, options: WindowOptions) -> bool:
 
     Raises M1DeskError when it neither goes away nor answers.
     """
+    call = Call.of(options.model_path, options.documents)
     until = time.monotonic() + _FIRST_WINDOW_SECONDS
     while not lock.acquire():
-        if call_first(lock.name, options.model_path):
+        if call_first(lock.name, call):
             return False
         if time.monotonic() > until:
             pid = lock.holder_pid()

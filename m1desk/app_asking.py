@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from m1desk.app_watch import AnswerWatch, WatchedClient
 from m1desk.documents import (
     AskingEngine,
     DocumentSets,
@@ -17,11 +19,11 @@ from m1desk.errors import EngineFailed
 from m1desk.store import AppSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable, Collection
     from pathlib import Path
 
     from m1desk.documents import AskedQuestion, DocumentsText, Wish
-    from m1desk.engines import LlamaEngine
+    from m1desk.engines import LlamaEngine, PrepareFinished
     from m1desk.store import Database
 
 
@@ -29,7 +31,7 @@ class DocumentAsking:
     """Sets of documents, the questions about them, and the states prepared of them.
 
     Used on one asyncio loop. `folder` is where the engine keeps its prepared states; `post` takes
-    every QuestionNotice.
+    every QuestionNotice; `watch` learns from the answers how fast the engine is.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class DocumentAsking:
         folder: Path,
         engine: LlamaEngine,
         post: Callable[[object], None],
+        watch: AnswerWatch,
     ) -> None:
         self.sets = DocumentSets(database)
         self.runner = QuestionRunner(self.sets, post)
@@ -45,6 +48,7 @@ class DocumentAsking:
         self.budget_bytes = AppSettings().prepared_budget_bytes
         self.client = engine.client
         self._engine = engine
+        self._watch = watch
         self._in_use: Counter[str] = Counter()
 
     async def ask(self, wish: Wish) -> AskedQuestion:
@@ -54,29 +58,56 @@ class DocumentAsking:
             BadInput, StorageError: as `QuestionRunner.ask`.
             EngineFailed: no model is ready.
         """
+        async with self._asking_engine(wish.set_id) as engine:
+            return await self.runner.ask(wish, engine)
+
+    async def prepare(self, set_id: int) -> PrepareFinished | None:
+        """Have the loaded model read a set and keep what it has read; None when it was stopped.
+
+        Raises:
+            M1DeskError: as `QuestionRunner.prepare`.
+            EngineFailed: no model is ready.
+        """
+        async with self._asking_engine(set_id) as engine:
+            return await self.runner.prepare(set_id, engine)
+
+    @asynccontextmanager
+    async def _asking_engine(self, set_id: int) -> AsyncIterator[AskingEngine]:
+        """The loaded model for one question; then the states are brought within their budget.
+
+        Passes after those that fill the budget are not kept: each would push out one that the next
+        question could use.
+        """
         client, settings, status = self.client(), self._engine.settings, self._engine.status
         if settings is None:
             raise EngineFailed("No model is loaded.", "", "Load a model, then ask again.")
         used: list[str] = []
 
-        def name_of(documents: DocumentsText) -> str:
-            name = state_name(wish.set_id, documents.sha256, settings.model_path, settings.kv_type)
+        def name_of(documents: DocumentsText) -> str | None:
+            name = state_name(set_id, documents.sha256, settings.model_path, settings.kv_type)
+            if used and self._size_bytes(used) >= self.budget_bytes:
+                return None
             self.prepared.touch(name)
             self._in_use[name] += 1
             used.append(name)
             return name
 
         keeps = await client.supports_prepared()
-        engine = AskingEngine(
-            client, status.model_name, status.context_tokens, name_of if keeps else None
-        )
         try:
-            return await self.runner.ask(wish, engine)
+            yield AskingEngine(
+                WatchedClient(client, settings, self._watch),
+                status.model_name,
+                status.context_tokens,
+                name_of if keeps else None,
+            )
         finally:
             try:
                 await self.make_room(self.budget_bytes)
             finally:
                 self._in_use.subtract(used)
+
+    def _size_bytes(self, names: Collection[str]) -> int:
+        return sum(one.size_bytes for one in self.prepared.entries() if one.name in names)
 
     async def make_room(self, budget_bytes: int) -> None:
         """Delete states unused longest beyond the budget, none in use; raises StorageError."""

@@ -14,7 +14,9 @@ from PySide6.QtGui import QGuiApplication
 
 from m1desk.app_core import Core
 from m1desk.app_documents import DocumentsDesk
+from m1desk.app_jobs_desk import JobsDesk
 from m1desk.app_models import ModelsDesk
+from m1desk.documents import sweep_work_folders
 from m1desk.engines import (
     CalibrationProgress,
     EngineStatus,
@@ -26,7 +28,7 @@ from m1desk.errors import M1DeskError
 from m1desk.hardware import Sampler
 from m1desk.models import Hub, engine_version, hub_settings
 from m1desk.models.demo import GREETING, demo_model
-from m1desk.ui.closing import Closing
+from m1desk.ui.closing import Closing, Stay
 from m1desk.ui.engine_notices import EngineNotices
 from m1desk.ui.errors_banner import notice_of
 from m1desk.ui.load_flow import LoadFlow
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     from m1desk.store import AppSettings, Database, Folders
     from m1desk.ui.bridge import Bridge
     from m1desk.ui.main_window import MainWindow
+    from m1desk.ui.single_instance import Call
     from m1desk.ui.theme import Theme
     from m1desk.ui.viewmodels.model_entries import FileReport
     from m1desk.ui.viewmodels.monitor import MonitorSample
@@ -121,6 +124,16 @@ class Assembly(QObject):
         self.documents_desk = DocumentsDesk(
             theme, window, bridge, core=core, settings=settings, engine=self.engine
         )
+        self.jobs_desk = JobsDesk(
+            theme,
+            window,
+            bridge,
+            core=core,
+            database=database,
+            settings=settings,
+            models=self.models,
+            sets=self.documents_desk.documents.sets,
+        )
         self.discover = DiscoverParts(
             bridge,
             hub=lambda: Hub(hub_settings(settings.settings)),
@@ -135,9 +148,14 @@ class Assembly(QObject):
             window,
             bridge,
             work=self._work,
-            must_ask=lambda: settings.settings.close_behaviour == "ask",
+            must_ask=lambda: settings.settings.close_behaviour != "quit",
+            stay=Stay(
+                is_possible=lambda: self.jobs_desk.has_work,
+                is_chosen=lambda: settings.settings.close_behaviour == "background",
+                go_on=self.jobs_desk.go_on_without_window,
+            ),
             save=self._save,
-            wind_up=core.wind_up,
+            wind_up=self._wind_up,
             finish=lambda: finish(self._code),
         )
 
@@ -153,6 +171,7 @@ class Assembly(QObject):
             {
                 "chat": self.chat_page,
                 "documents": self.documents_desk.page,
+                "jobs": self.jobs_desk.page,
                 "models": self.models_page,
                 "monitor": self.monitor_page,
                 "settings": self.settings_page,
@@ -178,19 +197,24 @@ class Assembly(QObject):
         self.monitor.stop()
         self.chat_page.release()
         self.documents_desk.close()
+        self.jobs_desk.close()
         self.models_desk.close()
         if self._signals is not None:
             self._signals.remove()
         if self.core.sampler is not None:
             self.core.sampler.close()
 
-    def offer_model(self, path: str) -> None:
-        """Open the load dialog for a file that a second start of the app was given."""
-        self.flow.offer(Path(path))
+    def open_handed_over(self, call: Call) -> None:
+        """Open what a second start of the app was given: offer the model, read the documents."""
+        if call.documents:
+            self.documents_desk.open_paths(call.documents)
+        if call.model is not None:
+            self.flow.offer(call.model)
 
     async def _prepare(self) -> tuple[EndedProcess, ...]:
-        """Clear away what a crash left behind: engines, and answers that were never finished."""
+        """Clear away what a crash left behind: engines, files, answers never finished."""
         swept = await asyncio.to_thread(sweep_leftovers, self.core.folders)
+        await asyncio.to_thread(sweep_work_folders)
         if self._options.screenshot is None:  # a picture may be taken beside a window at work
             self.core.store.recover_interrupted()
             await asyncio.to_thread(self.core.documents.recover)
@@ -202,6 +226,9 @@ class Assembly(QObject):
             self._window.status_bar.tell("Cleared away what a crash had left running.")
         self.chat.library.refresh(then=self._on_library_read)
         self.documents_desk.begin()
+        if self._options.documents:
+            self.documents_desk.open_paths(self._options.documents)
+        self.jobs_desk.begin(work=self._options.screenshot is None)
         may_measure = self._options.calibrate and self._options.screenshot is None
         if may_measure and self.calibration.known() is None:
             self.calibration.start()
@@ -220,6 +247,7 @@ class Assembly(QObject):
             options.greet
             and options.screenshot is None
             and options.model_path is None
+            and not options.documents
             and not self._settings.settings.last_model_path
             and not self.chat.library.conversations
         )
@@ -294,6 +322,8 @@ class Assembly(QObject):
         self.models.changed.connect(lambda: selector.show_models(self.models.gguf_entries))
         self.models_desk.connect_pages(self.models_page, self.settings_page)
         self.documents_desk.connect_window(selector.open_list)
+        self.jobs_desk.connect_window()
+        self.jobs_desk.quit_wished.connect(self.closing.close_now)
         self.documents_desk.documents.questions.asking_changed.connect(self._allow_stop)
         self.discover_page.download_wished.connect(self.models_desk.fetch)
         self.models_desk.my_models.unload_wished.connect(self.engine.unload)
@@ -312,6 +342,7 @@ class Assembly(QObject):
             self.models.failed,
             *self.models_desk.failures,
             *self.documents_desk.failures,
+            *self.jobs_desk.failures,
             self.chat_page.failed,
             self._settings.save_failed,
             self.settings_page.failed,
@@ -428,7 +459,14 @@ class Assembly(QObject):
             return "An answer is being written."
         if self.engine.status.is_busy_starting:
             return f"{self.engine.status.model_name} is loading."
-        return self.documents_desk.work() or self.models_desk.work()
+        return self.documents_desk.work() or self.models_desk.work() or self.jobs_desk.work()
+
+    async def _wind_up(self) -> None:
+        """Leave the jobs before the engine that they use is ended."""
+        try:
+            await self.jobs_desk.wind_up()
+        finally:
+            await self.core.wind_up()
 
     def _save(self) -> None:
         conversation = self.chat.conversation.conversation

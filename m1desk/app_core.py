@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from m1desk.app_asking import DocumentAsking
 from m1desk.app_downloads import ModelDownloads
+from m1desk.app_watch import AnswerWatch
 from m1desk.chat import ConversationStore, TurnRunner, build_request
 from m1desk.engines import (
     EngineMonitor,
@@ -19,7 +20,6 @@ from m1desk.engines import (
     note_answer,
     remembered_calibration,
 )
-from m1desk.engines.turn import TurnFinished
 from m1desk.errors import M1DeskError
 from m1desk.hardware import probe_machine
 from m1desk.store import Measurements
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         Forecast,
         LlamaSettings,
     )
-    from m1desk.engines.turn import ChatRequest, TurnEvent
+    from m1desk.engines.turn import ChatRequest, TurnEvent, TurnFinished
     from m1desk.hardware import Machine, Sampler
     from m1desk.store import Database, Folders
 
@@ -42,19 +42,11 @@ _log = logging.getLogger(__name__)
 
 
 class EngineSource:
-    """Answers turns with whatever model the engine runs when it is asked.
+    """Answers turns with whatever model the engine runs when it is asked."""
 
-    `on_alone` hears of each answer that was finished with no other beside it, and what its model
-    was loaded with; only such an answer says how fast the engine is.
-    """
-
-    def __init__(
-        self, engine: LlamaEngine, on_alone: Callable[[LlamaSettings, TurnFinished], None]
-    ) -> None:
+    def __init__(self, engine: LlamaEngine, watch: AnswerWatch) -> None:
         self._engine = engine
-        self._on_alone = on_alone
-        self._running = 0
-        self._crowded = False
+        self._watch = watch
 
     @property
     def model(self) -> str:
@@ -63,18 +55,10 @@ class EngineSource:
 
     async def stream_turn(self, request: ChatRequest) -> AsyncIterator[TurnEvent]:
         """Stream the answer; raises EngineFailed when no model is ready."""
-        settings = self._engine.settings
-        async with aclosing(self._engine.client().stream_turn(request)) as events:
-            self._running += 1
-            self._crowded = self._crowded or self._running > 1
-            try:
-                async for event in events:
-                    if isinstance(event, TurnFinished) and settings and not self._crowded:
-                        self._on_alone(settings, event)
-                    yield event
-            finally:
-                self._running -= 1
-                self._crowded = self._crowded and self._running > 0
+        answering = self._engine.client().stream_turn(request)
+        async with aclosing(self._watch.watched(self._engine.settings, answering)) as events:
+            async for event in events:
+                yield event
 
 
 class Core:
@@ -91,8 +75,11 @@ class Core:
         self.store = ConversationStore(database)
         self.runner = TurnRunner(self.store, post)
         self.engine = LlamaEngine(folders, self.measurements, post)
-        self.source = EngineSource(self.engine, self._on_answer)
-        self.documents = DocumentAsking(database, folders.data / "prepared", self.engine, post)
+        self.watch = AnswerWatch(self._on_answer)
+        self.source = EngineSource(self.engine, self.watch)
+        self.documents = DocumentAsking(
+            database, folders.data / "prepared", self.engine, post, self.watch
+        )
         self.downloads = ModelDownloads(database, folders.models, post)
         self.sampler: Sampler | None = None
         self._rates = EngineMonitor()

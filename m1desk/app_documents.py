@@ -9,22 +9,25 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, SignalInstance
 
-from m1desk.documents import read_documents
+from m1desk.documents import read_documents, refuse_context
 from m1desk.models.demo import sample_documents
 from m1desk.ui.pages.documents_page import DocumentsPage
+from m1desk.ui.viewmodels.document_times import PredictedTimes
 from m1desk.ui.viewmodels.documents import DocumentsViewModel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from m1desk.app_core import Core
     from m1desk.engines import EngineStatus, Forecast
     from m1desk.engines.turn import SamplingParameters
+    from m1desk.fit import Range
     from m1desk.store import AppSettings
     from m1desk.ui.bridge import Bridge
     from m1desk.ui.main_window import MainWindow
     from m1desk.ui.theme import Theme
+    from m1desk.ui.viewmodels.document_times import Reading
     from m1desk.ui.viewmodels.engine import EngineViewModel
     from m1desk.ui.viewmodels.settings import SettingsViewModel
 
@@ -52,12 +55,12 @@ class DocumentsDesk(QObject):
         self._core = core
         self._settings = settings
         self._engine = engine
-        self._forecast: Forecast | None = None
+        self._outlook = ForecastOutlook()
         self._forecast_for: object = None
         self.documents = DocumentsViewModel(
             bridge, core.documents, settings, read_documents, parent=self
         )
-        self.page = DocumentsPage(theme, self.documents, self._predict)
+        self.page = DocumentsPage(theme, self.documents, self._outlook)
 
     @property
     def failures(self) -> tuple[SignalInstance, ...]:
@@ -89,19 +92,24 @@ class DocumentsDesk(QObject):
         """Read what there is; answers that a crash cut off are marked before."""
         self.documents.start()
 
+    def open_paths(self, paths: Sequence[Path]) -> None:
+        """Read files and folders into a new set, and show it."""
+        self.documents.add_to_new(paths)
+        self._window.show_page("documents")
+
     def set_engine(self, status: EngineStatus) -> None:
         """Take the engine's state."""
         settings = self._engine.settings if status.is_ready else None
         self.documents.set_engine(status, settings)
         if settings is not None and status.endpoint != self._forecast_for:
             self._forecast_for = status.endpoint
-            self._forecast = None
+            self._outlook.forget()
             endpoint = status.endpoint
             work = asyncio.to_thread(self._core.forecast, settings)
             self._bridge.submit(
                 work,
                 lambda forecast: self._on_forecast(endpoint, forecast),
-                self._on_no_forecast,
+                lambda error: self._on_no_forecast(endpoint, error),
             )
 
     def set_sampling(self, sampling: SamplingParameters) -> None:
@@ -110,8 +118,10 @@ class DocumentsDesk(QObject):
 
     def work(self) -> str:
         """Say what closing the window would interrupt, "" for nothing."""
-        if self.is_asking:
-            return "A question about documents is being answered. What is read by now is kept."
+        if self.is_asking or self.documents.preparing.is_any_running:
+            what = "A question about documents is being answered."
+            what = what if self.is_asking else "Documents are being prepared."
+            return f"{what} What is read by now is kept."
         return "Files are being read." if self.documents.files.reading is not None else ""
 
     def close(self) -> None:
@@ -122,12 +132,13 @@ class DocumentsDesk(QObject):
     # -- what happens ------------------------------------------------------------------------------
 
     def _on_dropped(self, paths: tuple[Path, ...]) -> None:
-        """Add to the set in sight; elsewhere a new set is made."""
+        """Add to the set in sight; elsewhere a new set is made, but on the Jobs page a job."""
+        if self._window.page == "jobs":
+            return
         if self._window.page == "documents":
             self.documents.add(paths)
         else:
-            self.documents.add_to_new(paths)
-            self._window.show_page("documents")
+            self.open_paths(paths)
 
     def _show_drop_text(self) -> None:
         info = self.documents.files.info
@@ -154,18 +165,52 @@ class DocumentsDesk(QObject):
 
     # -- how long it will take ---------------------------------------------------------------------
 
-    def _predict(self, tokens: int) -> tuple[float, float] | None:
+    def _on_forecast(self, endpoint: object, forecast: Forecast) -> None:
+        if endpoint == self._forecast_for:  # no other model was loaded meanwhile
+            self._outlook.take(forecast)
+            self.page.set_view.show_outlook()
+
+    def _on_no_forecast(self, endpoint: object, error: Exception) -> None:
+        _log.warning("no prediction for this model: %s", error)
+        if endpoint == self._forecast_for:
+            self._outlook.give_up()
+            self.page.set_view.show_outlook()
+
+
+class ForecastOutlook:
+    """What can be said of the loaded model beforehand; nothing while its forecast is made."""
+
+    def __init__(self) -> None:
+        self._forecast: Forecast | None = None
+        self._is_waiting = True
+
+    def forget(self) -> None:
+        """Another model is loaded: wait for its forecast."""
+        self._forecast, self._is_waiting = None, True
+
+    def take(self, forecast: Forecast) -> None:
+        """Take the forecast of the loaded model."""
+        self._forecast, self._is_waiting = forecast, False
+
+    def give_up(self) -> None:
+        """Nothing can be said of this model: nothing is predicted, and nothing refused."""
+        self._forecast, self._is_waiting = None, False
+
+    def predict(self, reading: Reading, answer_tokens: int) -> PredictedTimes | None:
+        """Predict one reading and an answer; None while nothing can be said."""
         if self._forecast is None:
             return None
-        seconds = self._forecast.first_token_seconds(tokens)
-        return min(seconds.low, seconds.high), max(seconds.low, seconds.high)
+        read, kept = reading.read_tokens, reading.kept_tokens
+        first = self._forecast.first_token_seconds(read, kept)
+        total = self._forecast.total_seconds(read, answer_tokens, kept)
+        return PredictedTimes(_ordered(first), _ordered(total))
 
-    def _on_forecast(self, endpoint: object, forecast: Forecast) -> None:
-        if endpoint != self._forecast_for:
-            return  # another model was loaded meanwhile
-        self._forecast = forecast
-        self.page.set_view.show_prediction()
+    def refuse_context(self, tokens: int) -> str | None:
+        """Why the model can't be loaded with such a context, "" if it can; None: not known yet."""
+        if self._forecast is None:
+            return None if self._is_waiting else ""
+        return refuse_context(self._forecast, tokens)
 
-    @staticmethod
-    def _on_no_forecast(error: Exception) -> None:
-        _log.warning("no prediction for this model: %s", error)
+
+def _ordered(seconds: Range) -> tuple[float, float]:
+    return min(seconds.low, seconds.high), max(seconds.low, seconds.high)

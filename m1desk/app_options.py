@@ -17,6 +17,7 @@ class WindowOptions:
 
     Attributes:
         model_path: a model to load at start.
+        documents: files and folders to read at start, as a new set.
         screenshot: save a picture of the window there and end; nothing is remembered.
         page: "chat", "documents", "models", "monitor" or "settings"; "" for the last one.
         theme: instead of the one in the settings.
@@ -28,6 +29,7 @@ class WindowOptions:
     """
 
     model_path: Path | None = None
+    documents: tuple[Path, ...] = ()
     screenshot: Path | None = None
     page: str = ""
     theme: ThemeChoice | None = None

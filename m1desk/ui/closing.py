@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QObject, Qt, QTimer
 from PySide6.QtWidgets import QMessageBox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Coroutine
     from typing import Any
 
     from m1desk.ui.bridge import Bridge
@@ -21,11 +23,27 @@ _LIMIT_MS: Final = 10_000
 """How long answers and the engine may take to end; the guard ends what is left."""
 
 
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """Working on with the window closed.
+
+    Attributes:
+        is_possible: whether there is work that needs no window.
+        is_chosen: whether the person wants that without being asked.
+        go_on: closes the window and keeps the rest.
+    """
+
+    is_possible: Callable[[], bool]
+    is_chosen: Callable[[], bool]
+    go_on: Callable[[], None]
+
+
 class Closing(QObject):
     """Decides what becomes of a wish to close `window`.
 
-    `work` says in words what is running, "" for nothing. `save` keeps what should come back.
-    `wind_up` makes the coroutine that ends turns and the engine. `finish` is called last, once.
+    `work` says in words what is running, "" for nothing. `stay` is how the app works on without its
+    window. `save` keeps what should come back. `wind_up` makes the coroutine that ends turns and
+    the engine. `finish` is called last, once.
     """
 
     def __init__(
@@ -35,6 +53,7 @@ class Closing(QObject):
         *,
         work: Callable[[], str],
         must_ask: Callable[[], bool],
+        stay: Stay | None = None,
         save: Callable[[], None],
         wind_up: Callable[[], Coroutine[Any, Any, object]],
         finish: Callable[[], None],
@@ -44,6 +63,7 @@ class Closing(QObject):
         self._bridge = bridge
         self._work = work
         self._must_ask = must_ask
+        self._stay = stay
         self._save = save
         self._wind_up = wind_up
         self._finish = finish
@@ -75,7 +95,11 @@ class Closing(QObject):
 
     def _on_close_wished(self) -> None:
         work = self._work()
-        if work and self._must_ask():
+        can_stay = self._stay is not None and self._stay.is_possible()
+        if self._stay is not None and can_stay and self._stay.is_chosen():
+            self._save()
+            self._stay.go_on()
+        elif work and self._must_ask():
             self._ask(work)
         else:
             self.close_now()
@@ -93,11 +117,19 @@ class Closing(QObject):
         box.setInformativeText("What has been done so far is kept.")
         stop = box.addButton("Stop and quit", QMessageBox.ButtonRole.AcceptRole)
         box.setDefaultButton(box.addButton(QMessageBox.StandardButton.Cancel))
+        if self._stay is not None and self._stay.is_possible():
+            go_on = box.addButton("Close the window, keep working", box.ButtonRole.DestructiveRole)
+            go_on.clicked.connect(lambda _=False: self._on_stay())
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         box.buttonClicked.connect(lambda button: self.close_now() if button is stop else None)
         box.finished.connect(self._on_answered)
         self._box = box
         box.open()
+
+    def _on_stay(self) -> None:
+        self._save()
+        if self._stay is not None:
+            self._stay.go_on()
 
     def _on_answered(self) -> None:
         self._box = None

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 from m1desk.ui.icons import icon_pixmap
 from m1desk.ui.theme import set_look
 from m1desk.ui.widgets.buttons import IconButton
+from m1desk.ui.widgets.text_label import text_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,8 +74,8 @@ class ErrorBanner(QWidget):
         self._notice: Notice | None = None
         self._frame = QFrame()
         self._icon = QLabel()
-        self._what = _text("strong")
-        self._more = _text("muted")
+        self._what = text_label("strong")
+        self._more = text_label("muted")
         self._steps = QHBoxLayout()
         self._close = IconButton(theme, "close", "Dismiss this message")
         self._close.clicked.connect(self.dismiss)
@@ -150,12 +151,3 @@ class ErrorBanner(QWidget):
         warning = self._notice is not None and self._notice.severity == "warning"
         colour = palette.warning if warning else palette.danger
         self._icon.setPixmap(icon_pixmap("alert", colour, 20, self.devicePixelRatioF()))
-
-
-def _text(tone: str) -> QLabel:
-    label = QLabel()
-    label.setProperty("tone", tone)
-    label.setWordWrap(True)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    return label

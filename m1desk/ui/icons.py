@@ -24,6 +24,7 @@ ICONS: Final[dict[str, str]] = {
     "chevron-left": '<path d="M14.5 6l-6 6 6 6"/>',
     "chevron-right": '<path d="M9.5 6l6 6-6 6"/>',
     "chevron-up": '<path d="M6 14.5l6-6 6 6"/>',
+    "clock": '<circle cx="12" cy="12" r="8.5"/><path d="M12 7v5l3.5 2.2"/>',
     "close": '<path d="M6 6l12 12M18 6 6 18"/>',
     "copy": '<rect x="8.5" y="8.5" width="11" height="11" rx="2"/>'
     '<path d="M15.5 8.5v-2a2 2 0 0 0-2-2h-7a2 2 0 0 0-2 2v7a2 2 0 0 0 2 2h2"/>',
@@ -40,6 +41,8 @@ ICONS: Final[dict[str, str]] = {
     "folder": '<path d="M3.5 6.5a1.5 1.5 0 0 1 1.5-1.5h4.5l2 2.5h7.5a1.5 1.5 0 0 1 '
     '1.5 1.5v8.5a1.5 1.5 0 0 1-1.5 1.5H5a1.5 1.5 0 0 1-1.5-1.5z"/>',
     "info": '<circle cx="12" cy="12" r="8.5"/><path d="M12 11v5M12 8v.2"/>',
+    "jobs": '<path d="M9.5 6.5h10.5M9.5 12h10.5M9.5 17.5h10.5"/>'
+    '<path d="M3.5 6.3l1.4 1.4L7.3 5M3.5 11.8l1.4 1.4 2.4-2.7M3.5 17.3l1.4 1.4 2.4-2.7"/>',
     "log": '<path d="M5 6h14M5 10.5h14M5 15h9M5 19.5h6"/>',
     "memory": '<rect x="3.5" y="7" width="17" height="9" rx="1.5"/>'
     '<path d="M8 10v3M12 10v3M16 10v3M6.5 16v3M12 16v3M17.5 16v3"/>',

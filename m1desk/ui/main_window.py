@@ -267,6 +267,7 @@ class MainWindow(QWidget):
                 "load_file": lambda: self.command.emit("load_file"),
                 "page_chat": lambda: self.show_page("chat"),
                 "page_documents": lambda: self.show_page("documents"),
+                "page_jobs": lambda: self.show_page("jobs"),
                 "page_models": lambda: self.show_page("models"),
                 "page_monitor": lambda: self.show_page("monitor"),
                 "page_settings": lambda: self.show_page("settings"),

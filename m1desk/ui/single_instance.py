@@ -4,22 +4,67 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtNetwork import QLocalServer, QLocalSocket
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterable
 
 _log = logging.getLogger(__name__)
 
-_LONGEST_MESSAGE: Final = 64 * 1024
-"""Bytes; a path is at most a few thousand."""
+_LONGEST_MESSAGE: Final = 4 * 1024 * 1024
+"""Bytes; a path is at most a few thousand, and a shell gives a few thousand paths at most."""
 
 
-def call_first(name: str, model_path: Path | None = None, timeout_ms: int = 1500) -> bool:
-    """Ask the window that listens under `name` to come forward, and to offer `model_path`.
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a later start was given, to be opened by the window that is there; paths are absolute.
+
+    Attributes:
+        model: to be offered for loading.
+        documents: files and folders to read.
+    """
+
+    model: Path | None = None
+    documents: tuple[Path, ...] = ()
+
+    @staticmethod
+    def of(model: Path | None, documents: Iterable[Path]) -> Call:
+        """Make one of paths that are relative to this process's folder."""
+        return Call(
+            None if model is None else Path.cwd() / model,
+            tuple(Path.cwd() / path for path in documents),
+        )
+
+    def as_line(self) -> bytes:
+        """The call as it is sent."""
+        documents = [str(path) for path in self.documents]
+        message = {"show": True, "model": str(self.model or ""), "documents": documents}
+        return json.dumps(message).encode() + b"\n"
+
+    @staticmethod
+    def from_line(line: bytes) -> Call | None:
+        """Read a call; None when it is not one of ours."""
+        try:
+            message = json.loads(line)
+        except ValueError:
+            return None
+        if not isinstance(message, dict):
+            return None
+        model, documents = message.get("model"), message.get("documents", [])
+        if not isinstance(model, str) or not isinstance(documents, list):
+            return None
+        if not all(isinstance(path, str) for path in documents):
+            return None
+        return Call(Path(model) if model else None, tuple(Path(path) for path in documents))
+
+
+def call_first(name: str, call: Call, timeout_ms: int = 1500) -> bool:
+    """Ask the window that listens under `name` to come forward, and to open what `call` names.
 
     Returns whether it took the message. Blocks for a few times `timeout_ms` at most, before any
     window of ours is shown.
@@ -28,8 +73,7 @@ def call_first(name: str, model_path: Path | None = None, timeout_ms: int = 1500
     socket.connectToServer(name)
     if not socket.waitForConnected(timeout_ms):
         return False
-    path = str(model_path.resolve()) if model_path else ""
-    socket.write(json.dumps({"show": True, "model": path}).encode() + b"\n")
+    socket.write(call.as_line())
     socket.flush()
     taken = socket.bytesAvailable() > 0 or socket.waitForReadyRead(timeout_ms)
     socket.disconnectFromServer()
@@ -40,10 +84,10 @@ class FirstWindow(QObject):
     """Listens under `name` for later starts; made by the process that holds the instance lock.
 
     Signals:
-        called: a later start came; the path of a model it was given (str), or "".
+        called: a later start came, with this Call.
     """
 
-    called = Signal(str)
+    called = Signal(object)
 
     def __init__(self, name: str, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -84,19 +128,8 @@ class FirstWindow(QObject):
             if socket.bytesAvailable() >= _LONGEST_MESSAGE:
                 socket.abort()
             return
-        model = _model_in(bytes(socket.readLine().data()))
+        call = Call.from_line(bytes(socket.readLine().data()))
         socket.write(b"ok\n")
         socket.flush()
-        if model is not None:
-            self.called.emit(model)
-
-
-def _model_in(line: bytes) -> str | None:
-    """Read the model path out of a message; None when it is not one of ours."""
-    try:
-        message = json.loads(line)
-    except ValueError:
-        return None
-    if not isinstance(message, dict) or not isinstance(message.get("model"), str):
-        return None
-    return str(message["model"])
+        if call is not None:
+            self.called.emit(call)

@@ -83,19 +83,20 @@ QToolButton::menu-indicator, QPushButton::menu-indicator { image: none; width: 0
 """
 
 _INPUTS: Final = """
-QLineEdit, QTextEdit, QPlainTextEdit, QSpinBox, QDoubleSpinBox, QComboBox {
+QLineEdit, QTextEdit, QPlainTextEdit, QSpinBox, QDoubleSpinBox, QTimeEdit, QComboBox {
   background: $surface; color: $text; border: 1px solid $border_strong;
   border-radius: ${radius_s}px; padding: 5px 8px;
   selection-background-color: $selection; selection-color: $text; }
 QLineEdit:focus, QTextEdit:focus, QPlainTextEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus,
-QComboBox:focus { border: 1px solid $accent; }
+QTimeEdit:focus, QComboBox:focus { border: 1px solid $accent; }
 QLineEdit:disabled, QTextEdit:disabled, QPlainTextEdit:disabled, QSpinBox:disabled,
 QDoubleSpinBox:disabled, QComboBox:disabled { color: $text_faint; background: $sidebar;
   border-color: $border; }
 QLineEdit[bare="true"], QTextEdit[bare="true"], QPlainTextEdit[bare="true"],
   QTextBrowser[bare="true"] {
   background: transparent; border: none; padding: 0; }
-QSpinBox::up-button, QSpinBox::down-button, QDoubleSpinBox::up-button, QDoubleSpinBox::down-button {
+QSpinBox::up-button, QSpinBox::down-button, QDoubleSpinBox::up-button, QDoubleSpinBox::down-button,
+QTimeEdit::up-button, QTimeEdit::down-button {
   width: 0; border: none; }
 QComboBox::drop-down { border: none; width: 24px; }
 QComboBox::down-arrow { width: 0; height: 0; border-left: 4px solid $surface;
@@ -155,6 +156,7 @@ QScrollBar::handle:horizontal { min-width: 32px; }
 QScrollBar::handle:hover { background: $text_faint; }
 QScrollBar::add-line, QScrollBar::sub-line { width: 0; height: 0; }
 QScrollBar::add-page, QScrollBar::sub-page { background: transparent; }
+QAbstractScrollArea::corner { background: transparent; border: none; }
 QDialog, QMessageBox { background: $window; }
 QFileDialog QToolButton { padding: 4px; }
 QDialogButtonBox { dialogbuttonbox-buttons-have-icons: 0; }

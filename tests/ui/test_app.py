@@ -22,6 +22,7 @@ from m1desk.models.demo import GREETING_ANSWER
 from m1desk.store import Database, Folders, SettingsStore
 from m1desk.ui.bridge import Bridge
 from m1desk.ui.main_window import MainWindow
+from m1desk.ui.single_instance import Call
 from m1desk.ui.viewmodels.settings import SettingsViewModel
 
 if TYPE_CHECKING:
@@ -265,11 +266,30 @@ def test_a_second_start_offers_its_model(
     start: Callable[..., App], tiny_llama: Path, qtbot: QtBot
 ) -> None:
     app = start()
-    app.parts.offer_model(str(tiny_llama))
+    app.parts.open_handed_over(Call(tiny_llama))
     dialog = app.parts.flow.dialog
     assert dialog is not None
     qtbot.waitUntil(dialog.load_button.isEnabled, timeout=SLOW)
     dialog.close()
+
+
+@pytest.mark.parametrize("by", ["first start", "second start"])
+def test_documents_given_at_a_start_are_read_into_a_new_set(
+    start: Callable[..., App], tmp_path: Path, qtbot: QtBot, by: str
+) -> None:
+    folder = tmp_path / "papers"
+    folder.mkdir()
+    (folder / "a.txt").write_text("The fee is 5 euros.")
+    if by == "first start":
+        app = start(documents=(folder,))
+    else:
+        app = start()
+        app.parts.open_handed_over(Call(documents=(folder,)))
+    files = app.parts.documents_desk.documents.files
+    qtbot.waitUntil(lambda: "5 euros" in files.text.text, timeout=SLOW)
+    assert files.info is not None
+    assert files.info.name == "papers"
+    assert app.window.page == "documents"
 
 
 def test_every_control_of_the_window_has_a_name(start: Callable[..., App], qtbot: QtBot) -> None:

@@ -62,8 +62,10 @@ def test_progress_says_tokens_speed_time_and_what_is_saved() -> None:
     [
         ((0.1, 0.4), "1 s"),
         ((2.2, 5.1), "2–5 s"),
-        ((50.0, 90.0), "50 s – 1 min 30 s"),
-        ((3725.0, 7200.0), "1 h 02 min – 2 h 00 min"),
+        ((50.0, 90.0), "50–90 s"),
+        ((100.0, 200.0), "1.7–3.3 min"),
+        ((3725.0, 7100.0), "62–118 min"),
+        ((3725.0, 7200.0), "1–2 h"),
     ],
 )
 def test_predictions_are_ranges(seconds: tuple[float, float], text: str) -> None:

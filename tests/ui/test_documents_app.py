@@ -15,6 +15,7 @@ from m1desk.engines import LlamaSettings
 from m1desk.llama_worker.tiny_model import TinyModelSpec, write_tiny_model
 from m1desk.models.demo import SAMPLE_QUESTION, sample_documents
 from m1desk.store import Folders
+from m1desk.ui.widgets.document_passes import PassList
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -77,9 +78,12 @@ def ask(app: App, question: str, qtbot: QtBot) -> AskedQuestion:
     composer = app.parts.documents_desk.page.set_view.composer
     composer.set_text(question)
     assert composer.can_send, composer.hint
-    with qtbot.waitSignal(model.questions.changed, timeout=SLOW) as changed:
-        composer.button.click()
-    ended: AskedQuestion = changed.args[0]
+    composer.button.click()
+    qtbot.waitUntil(
+        lambda: any(one.question == question for one in model.questions.questions), timeout=SLOW
+    )
+    qtbot.waitUntil(lambda: not model.questions.is_asking, timeout=SLOW)
+    ended = model.questions.questions[-1]
     assert ended.state == "complete", ended.error
     return ended
 
@@ -135,6 +139,7 @@ def test_documents_that_do_not_fit_are_loaded_with_a_longer_context(
     load(app, quoting_model, qtbot, context_tokens=2048)
     fit = app.parts.documents_desk.page.set_view.fit
     assert not fit.isHidden()
+    qtbot.waitUntil(fit.reload.isEnabled, timeout=SLOW)  # it is known that it fits
     fit.reload.click()
     qtbot.waitUntil(lambda: not app.parts.engine.status.is_ready, timeout=SLOW)
     wait_ready(app, qtbot)
@@ -160,3 +165,31 @@ def test_an_answer_about_documents_can_be_stopped_and_closing_asks(
     app.window.command.emit("stop")
     qtbot.waitUntil(lambda: not questions.is_asking, timeout=SLOW)
     assert questions.questions[-1].state in {"stopped", "complete"}
+
+
+def test_documents_too_long_are_asked_in_passes_and_prepared_ones_say_so(
+    start: Callable[[], App], quoting_model: Path, qtbot: QtBot
+) -> None:
+    app = start()
+    drop(app, sample_documents())
+    qtbot.waitUntil(lambda: len(documents(app).files.files) == 5, timeout=SLOW)
+    load(app, quoting_model, qtbot, context_tokens=2048)
+    view = app.parts.documents_desk.page.set_view
+    qtbot.waitUntil(view.fit.passes.isEnabled, timeout=SLOW)
+    view.fit.passes.click()
+    ended = ask(app, SAMPLE_QUESTION, qtbot)
+    passes = documents(app).passes.passes
+    assert passes is not None
+    assert ended.details.planned_passes == len(passes) > 1
+    assert ended.details.outcome == "combined"
+    assert ended.details.disagreeing is None
+    assert ended.details.predicted_total_seconds is not None
+    assert {one.status for one in ended.details.citations} == {"verified"}
+    (answer,) = view.questions.answers
+    assert any(isinstance(part, PassList) for part in answer.parts)
+    load(app, quoting_model, qtbot, context_tokens=16_384)
+    qtbot.waitUntil(view.prepare.isVisible, timeout=SLOW)
+    assert view.prepare.text() == "Prepare now"
+    view.prepare.click()
+    qtbot.waitUntil(lambda: view.prepare.text().startswith("Prepared"), timeout=SLOW)
+    assert (documents(app).tokens_to_read or CONTEXT) < 60

@@ -5,18 +5,24 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from documents_desk import (
+    SENTENCE,
+    WAIT,
+    Desk,
+    answered,
+    open_desks,
+    press,
+    with_files,
+    write_files,
+)
 from naming import unnamed_controls
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QAbstractButton, QLabel, QMessageBox, QWidget
+from PySide6.QtWidgets import QLabel, QMessageBox
 
-from m1desk.app_asking import DocumentAsking
 from m1desk.documents import (
-    AnswerDetails,
-    CitationChecker,
     QuestionDelta,
     QuestionEnded,
     QuestionPreparing,
@@ -25,13 +31,12 @@ from m1desk.documents import (
     ReadReceipt,
     read_documents,
 )
-from m1desk.engines import Endpoint, EngineState, EngineStatus, StateRefusal, StateSaved
+from m1desk.engines import (
+    StateRefusal,
+    StateSaved,
+)
 from m1desk.engines.turn import PrefillProgress
 from m1desk.errors import BadInput
-from m1desk.store import Database, SettingsStore
-from m1desk.ui.pages.documents_page import DocumentsPage
-from m1desk.ui.viewmodels.documents import DocumentsViewModel
-from m1desk.ui.viewmodels.settings import SettingsViewModel
 from m1desk.ui.widgets.document_files import NAME, OUTCOME, PAGES, TOKENS
 from m1desk.ui.widgets.document_prepared import PreparedDialog
 from m1desk.ui.widgets.document_quotes import QuoteList
@@ -42,123 +47,26 @@ if TYPE_CHECKING:
 
     from pytestqt.qtbot import QtBot
 
-    from m1desk.documents import AskedQuestion, ReadResult
+    from m1desk.documents import ReadResult
     from m1desk.ui.bridge import Bridge
     from m1desk.ui.theme import Theme
-
-WAIT = 60_000
-SENTENCE = "Either party may end it with 45 days of notice."
-
-
-class RoughCounter:
-    """An engine's client that counts four characters as a token; the real one is in the app."""
-
-    async def count_text(self, text: str) -> int:
-        return len(text) // 4
-
-    async def count_tokens(self, messages: Sequence[Any]) -> int:
-        return sum(len(message.content) // 4 for message in messages) + 10
-
-
-class Desk:
-    """The page with its view models over a real database."""
-
-    def __init__(self, theme: Theme, bridge: Bridge, folder: Path, read: Any) -> None:
-        self.bridge = bridge
-        self.database = Database(folder / "m1desk.sqlite3")
-        engine = SimpleNamespace(client=RoughCounter)
-        self.core = DocumentAsking(self.database, folder / "prepared", engine, bridge.post)  # type: ignore[arg-type]
-        settings = SettingsViewModel(SettingsStore(self.database))
-        self.model = DocumentsViewModel(bridge, self.core, settings, read)
-        self.predicted: list[int] = []
-        self.page = DocumentsPage(theme, self.model, self._predict)
-        self.failures: list[Exception] = []
-        self.model.failed.connect(self.failures.append)
-        self.page.resize(1100, 760)
-        self.page.show()
-
-    def _predict(self, tokens: int) -> tuple[float, float] | None:
-        self.predicted.append(tokens)
-        return tokens / 100, tokens / 50
-
-    @property
-    def view(self) -> Any:
-        return self.page.set_view
-
-    def cell(self, row: int, column: int) -> str:
-        model = self.view.table.model()
-        return str(model.data(model.index(row, column)))
-
-    def load(self, context_tokens: int) -> None:
-        endpoint = Endpoint("http://127.0.0.1", f"model-{context_tokens}", "key")
-        self.model.set_engine(
-            EngineStatus(
-                EngineState.READY,
-                model_name="counting",
-                endpoint=endpoint,
-                context_tokens=context_tokens,
-            ),
-            None,
-        )
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> tuple[Path, ...]:
-    """A contract, notes, an empty file and one that is none."""
-    folder = tmp_path / "files"
-    folder.mkdir()
-    (folder / "contract.txt").write_text(f"This contract is short.\n{SENTENCE}\n" * 40)
-    (folder / "notes.md").write_text("# Notes\n\nThe board met in May.\n" * 30)
-    (folder / "empty.txt").write_text("")
-    (folder / "noise.bin").write_bytes(bytes(range(256)) * 40)
-    return tuple(sorted(folder.iterdir()))
+    return write_files(tmp_path / "files")
 
 
 @pytest.fixture
 def make(theme: Theme, bridge: Bridge, tmp_path: Path, qtbot: QtBot) -> Iterator[Any]:
-    desks: list[Desk] = []
-
-    def begin(read: Any = read_documents) -> Desk:
-        desk = Desk(theme, bridge, tmp_path, read)
-        qtbot.addWidget(desk.page)
-        desks.append(desk)
-        return desk
-
-    yield begin
-    for desk in desks:
-        desk.model.files.cancel_reading()
-        desk.page.release()
-        desk.database.close()
+    with open_desks(theme, bridge, tmp_path, qtbot) as begin:
+        yield begin
 
 
 @pytest.fixture
 def desk(make: Callable[[], Desk], files: tuple[Path, ...], qtbot: QtBot) -> Desk:
     """A page with a set of the files, read."""
-    made = make()
-    made.model.add_to_new(files, "Case 12")
-    qtbot.waitUntil(lambda: len(made.model.files.files) == 4, timeout=WAIT)
-    return made
-
-
-def press(widget: QWidget, text: str) -> None:
-    button = next(b for b in widget.findChildren(QAbstractButton) if text in b.text())
-    button.click()
-
-
-def answered(desk: Desk, qtbot: QtBot, text: str, **details: Any) -> AskedQuestion:
-    """Put a finished answer into the set, checked against its text."""
-    model, sets = desk.model, desk.core.sets
-    checked = CitationChecker(model.files.text).check(text)
-    known = AnswerDetails(
-        checked.citations, checked.unquoted, ReadReceipt(400, 20, 380), ("contract.txt",), **details
-    )
-    set_id = model.files.set_id
-    assert set_id is not None
-    asked = sets.begin(set_id, "How long is the notice?", "tiny", model.files.text_sha256)
-    ended = sets.end(replace(asked, state="complete", answer=text, details=known))
-    model.questions.open(set_id)
-    qtbot.waitUntil(lambda: ended.id in {q.id for q in model.questions.questions}, timeout=WAIT)
-    return ended
+    return with_files(make(), files, qtbot)
 
 
 def test_without_documents_the_page_explains_itself_and_offers_samples(
@@ -237,30 +145,22 @@ def test_what_does_not_fit_offers_choices_and_can_not_be_sent(desk: Desk, qtbot:
     assert desk.view.table.isVisible()
 
 
-def test_before_a_question_is_sent_its_time_is_predicted(desk: Desk, qtbot: QtBot) -> None:
-    desk.load(16_384)
-    qtbot.waitUntil(lambda: desk.view.composer.note != "", timeout=WAIT)
-    budget = desk.model.budget.budget
-    assert budget is not None
-    assert desk.predicted[-1] == budget.prompt_tokens
-    assert desk.view.composer.note.startswith("First token in ")
-    desk.view.composer.set_text("How long is the notice, and who may give it?")
-    before = budget.prompt_tokens
-    qtbot.waitUntil(lambda: desk.predicted[-1] > before, timeout=WAIT)
-
-
 def test_an_answer_shows_quotes_receipt_and_times(desk: Desk, qtbot: QtBot) -> None:
     said = f'It is 45 days. "{SENTENCE}" [contract.txt p.1] "It ends on the Moon." [notes.md p.1]'
     ended = answered(
-        desk, qtbot, said, predicted_seconds=(1.0, 4.0), first_token_seconds=2.5, seconds=3.0
-    )
+        desk, qtbot, said, predicted_seconds=(1.0, 4.0), predicted_total_seconds=(2.0, 9.0),
+        first_token_seconds=2.5, seconds=3.0,
+    )  # fmt: skip
     (answer,) = desk.view.questions.answers
     assert [c.status for c in ended.details.citations] == ["verified", "not_found"]
     quotes = answer.findChild(QuoteList)
     assert isinstance(quotes, QuoteList)
     assert quotes.text.startswith("2 quotes: 1 verified, 1 not found")
     texts = [getattr(part, "whole_text", "") for part in answer.parts]
-    assert texts[-1] == ("400 tokens: 20 read, 380 reused · first token 2.50 s (predicted 1–4 s)")
+    assert texts[-1] == (
+        "400 tokens: 20 read, 380 reused · first token 2.50 s (predicted 1–4 s) · "
+        "all 3.00 s (predicted 2–9 s)"
+    )
     assert answer.findChild(ReceiptWarning) is None
     assert not desk.view.shows_files  # the answers have the room
 

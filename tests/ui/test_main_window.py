@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from m1desk.ui.theme import Theme
 
-NAMES = ("chat", "documents", "models", "monitor", "settings")
+NAMES = ("chat", "documents", "jobs", "models", "monitor", "settings")
 
 
 @pytest.fixture
@@ -68,9 +68,10 @@ def press(window: MainWindow, qtbot: QtBot, key: Qt.Key) -> None:
     [
         (Qt.Key.Key_1, "chat"),
         (Qt.Key.Key_2, "documents"),
-        (Qt.Key.Key_3, "models"),
-        (Qt.Key.Key_4, "monitor"),
-        (Qt.Key.Key_5, "settings"),
+        (Qt.Key.Key_3, "jobs"),
+        (Qt.Key.Key_4, "models"),
+        (Qt.Key.Key_5, "monitor"),
+        (Qt.Key.Key_6, "settings"),
         (Qt.Key.Key_Comma, "settings"),
     ],
 )

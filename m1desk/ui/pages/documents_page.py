@@ -31,10 +31,10 @@ from m1desk.ui.widgets.viewer import Viewer
 if TYPE_CHECKING:
     from PySide6.QtGui import QResizeEvent, QShowEvent
 
-    from m1desk.documents import AskedQuestion, DocumentSet, SetFile
-    from m1desk.ui.pages.documents_set import Predict
+    from m1desk.documents import AskedQuestion, Citation, DocumentSet, SetFile
     from m1desk.ui.theme import Theme
     from m1desk.ui.viewmodels.document_questions import ExportKind
+    from m1desk.ui.viewmodels.document_times import Outlook
     from m1desk.ui.viewmodels.documents import DocumentsViewModel
 
 _LIST_WIDTH: Final = 216
@@ -71,7 +71,7 @@ class DocumentsPage(QWidget):
         self,
         theme: Theme,
         documents: DocumentsViewModel,
-        predict: Predict,
+        outlook: Outlook,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
@@ -79,7 +79,7 @@ class DocumentsPage(QWidget):
         self._documents = documents
         self._folder = ""
         self.list = DocumentSetList(theme, documents.sets)
-        self.set_view = DocumentSetView(theme, documents, predict)
+        self.set_view = DocumentSetView(theme, documents, outlook)
         self.empty = DocumentsEmpty(theme)
         self.viewer = Viewer(theme, documents.search)
         self._title = ElidedLabel("", tone="strong", mode=Qt.TextElideMode.ElideMiddle)
@@ -165,7 +165,9 @@ class DocumentsPage(QWidget):
         view.remove_wished.connect(self._on_remove_files)
         view.context_wished.connect(self.context_wished)
         view.model_wished.connect(self.model_wished)
+        view.prepared_wished.connect(self.show_prepared)
         view.questions.citation_chosen.connect(self._on_citation)
+        view.questions.passage_chosen.connect(self._on_passage)
         view.questions.wished.connect(self._on_wish)
         view.questions.link_clicked.connect(self._on_link)
         self.viewer.close_wished.connect(lambda: self.show_viewer(shown=False))
@@ -223,7 +225,14 @@ class DocumentsPage(QWidget):
         question = self._documents.questions.get(question_id)
         if question is None or not 1 <= number <= len(question.details.citations):
             return
-        citation = question.details.citations[number - 1]
+        self._show_citation(question, question.details.citations[number - 1])
+
+    def _on_passage(self, question_id: int, citation: Citation) -> None:
+        question = self._documents.questions.get(question_id)
+        if question is not None:
+            self._show_citation(question, citation)
+
+    def _show_citation(self, question: AskedQuestion, citation: Citation) -> None:
         self.show_viewer(shown=True)
         self._fill_viewer()
         files = self._documents.files
@@ -263,6 +272,8 @@ class DocumentsPage(QWidget):
             return
         if wish == "again":
             self._ask_again(question)
+        elif wish == "go_on":
+            self._documents.go_on(question)
         elif wish == "sent_text":
             self._show_sent_text(question)
         elif wish == "delete":

@@ -8,10 +8,12 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from m1desk.ui.units import short_count
+from m1desk.ui.viewmodels.document_times import predict_all
 from m1desk.ui.widgets.budget_bar import BudgetBar
 from m1desk.ui.widgets.composer import Composer
 from m1desk.ui.widgets.document_files import DocumentTable
-from m1desk.ui.widgets.document_fit import FitChoices
+from m1desk.ui.widgets.document_fit import FitChoices, PassesChoice
+from m1desk.ui.widgets.document_preparing import PrepareButton, PreparingProgress
 from m1desk.ui.widgets.document_reading import FilesProgress
 from m1desk.ui.widgets.document_receipt import range_text
 from m1desk.ui.widgets.document_report import DocumentReport
@@ -20,16 +22,13 @@ from m1desk.ui.widgets.document_thread import DocumentThread
 from m1desk.ui.widgets.document_words import count_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from PySide6.QtGui import QResizeEvent
 
     from m1desk.documents import AskedQuestion, SetFile
     from m1desk.ui.theme import Theme
     from m1desk.ui.viewmodels.document_files import FilesBeingRead
+    from m1desk.ui.viewmodels.document_times import Outlook, PredictedTimes
     from m1desk.ui.viewmodels.documents import DocumentsViewModel
-
-    Predict = Callable[[int], tuple[float, float] | None]
 
 _HEADER: Final = 32
 _REPORT: Final = 132
@@ -39,6 +38,8 @@ _LOW: Final = 560
 _ROWS_ASKED: Final = 4
 _ROWS_UNASKED: Final = 8
 _LEAST_ROWS: Final = 2
+_NARROW: Final = 620
+"""Below this width the row of files says less."""
 _FILES_SHARE: Final = 0.32
 """Of the page's height that the list of files may take."""
 
@@ -50,7 +51,7 @@ _HINT: Final = (
 
 
 class DocumentSetView(QWidget):
-    """Shows the open set; `predict` gives the seconds to the first token for tokens to be read.
+    """Shows the open set; `outlook` tells beforehand what the loaded model takes.
 
     Signals:
         files_wished, folder_wished: the person wants to choose files, or a folder.
@@ -58,6 +59,7 @@ class DocumentSetView(QWidget):
         remove_wished: ids (list of int) of files to be taken out of the set.
         context_wished: context length (int, tokens) with which the model is to be loaded.
         model_wished: another model is to be chosen.
+        prepared_wished: what is prepared is to be shown.
     """
 
     files_wished = Signal()
@@ -66,25 +68,29 @@ class DocumentSetView(QWidget):
     remove_wished = Signal(object)
     context_wished = Signal(object)
     model_wished = Signal()
+    prepared_wished = Signal()
 
     def __init__(
         self,
         theme: Theme,
         documents: DocumentsViewModel,
-        predict: Predict,
+        outlook: Outlook,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._theme = theme
         self._documents = documents
-        self._predict = predict
-        self._predicted: tuple[float, float] | None = None
+        self._outlook = outlook
+        self._predicted: PredictedTimes | None = None
         self._files_open = True
+        self._fold_texts = "", ""
         self.bar = BudgetBar(theme)
         self.fit = FitChoices(theme)
         self.table = DocumentTable(theme, documents)
         self.report = DocumentReport(theme)
         self.progress = FilesProgress(theme)
+        self.prepare = PrepareButton(theme)
+        self.preparing = PreparingProgress(theme)
         self.questions = DocumentThread(theme)
         self.composer = Composer(theme)
         self._fold = QToolButton()
@@ -99,8 +105,8 @@ class DocumentSetView(QWidget):
     # -- for the page ------------------------------------------------------------------------------
 
     @property
-    def predicted(self) -> tuple[float, float] | None:
-        """The predicted seconds to the first token, None when nothing can be said."""
+    def predicted(self) -> PredictedTimes | None:
+        """The predicted times of the next question, None when nothing can be said."""
         return self._predicted
 
     @property
@@ -113,19 +119,50 @@ class DocumentSetView(QWidget):
         self._files_open = shown
         self._fit_files()
 
-    def show_prediction(self) -> None:
-        """Say how long the first token will take; call it when the predictor knows more."""
-        tokens = self._documents.tokens_to_read
-        budget = self._documents.budget.budget
-        can_ask = tokens is not None and budget is not None and budget.fits
-        self._predicted = self._predict(tokens) if can_ask and tokens is not None else None
-        if self._predicted is None or tokens is None:
+    def show_outlook(self) -> None:
+        """Say what the next question takes; call it when `outlook` knows more."""
+        documents = self._documents
+        budget, length = documents.budget.budget, documents.usual_length
+        readings = documents.readings
+        times = predict_all(self._outlook, readings, length.tokens)
+        fits = budget is not None and budget.fits
+        self._predicted = None if documents.reason else times
+        self._show_times(sum(one.read_tokens for one in readings))
+        self.prepare.show_state(
+            documents.prepared_state,
+            can_prepare=documents.can_prepare,
+            seconds=times.first_token if times and fits else None,
+        )
+        if budget is not None and not fits:
+            wished, passes = documents.wished_context, documents.passes
+            self.fit.show_context(wished, self._outlook.refuse_context(wished))
+            self.fit.show_passes(
+                PassesChoice(
+                    count=len(passes.passes or ()),
+                    problem=passes.problem,
+                    total_seconds=times.total if times else None,
+                    answer_tokens=length.tokens,
+                    is_chosen=documents.in_passes,
+                )
+            )
+
+    def _show_times(self, tokens: int) -> None:
+        times, length = self._predicted, self._documents.usual_length
+        if times is None:
             self.composer.set_note("")
             return
+        first, total = range_text(times.first_token), range_text(times.total)
+        if self._documents.in_passes:
+            passes = len(self._documents.passes.passes or ())
+            said = f"{count_text(passes, 'pass', 'passes')} in {total}"
+        else:
+            whole = "all" if self.width() < _NARROW else f"{length.tokens:,} tokens"
+            said = f"First token in {first}, {whole} in {total}"
         self.composer.set_note(
-            f"First token in {range_text(self._predicted)}",
-            f"{tokens:,} tokens have to be read for this question. Predicted from this computer "
-            "and this model; the real time is shown with the answer.",
+            said,
+            f"{tokens:,} tokens have to be read for this question: the first token of an answer "
+            f"comes in {first}. {length.words} Predicted from this computer and this model; the "
+            "real times are shown with the answer.",
         )
 
     # -- making ------------------------------------------------------------------------------------
@@ -139,6 +176,7 @@ class DocumentSetView(QWidget):
         top.addWidget(self.bar)
         top.addWidget(self.fit)
         top.addWidget(self.progress)
+        top.addWidget(self.preparing)
         top.addLayout(self._files_row())
         inner = QVBoxLayout(self._files_box)
         inner.setContentsMargins(0, 0, 0, 0)
@@ -148,6 +186,8 @@ class DocumentSetView(QWidget):
         top.addWidget(self._files_box)
         self.fit.hide()
         self.progress.hide()
+        self.preparing.hide()
+        self.prepare.hide()
         self.report.hide()
         self.composer.set_placeholder(_PLACEHOLDER)
         self.composer.field.setAccessibleName("Question about the documents")
@@ -177,6 +217,7 @@ class DocumentSetView(QWidget):
         row.setSpacing(self._theme.metrics.space_s)
         row.addWidget(self._fold)
         row.addStretch(1)
+        row.addWidget(self.prepare)
         row.addWidget(files)
         row.addWidget(folder)
         return row
@@ -188,6 +229,10 @@ class DocumentSetView(QWidget):
         self.fit.context_wished.connect(self.context_wished)
         self.fit.model_wished.connect(self.model_wished)
         self.fit.leave_out_wished.connect(self._on_leave_out)
+        self.fit.passes_wished.connect(self._on_passes_wished)
+        self.prepare.prepare_wished.connect(self._documents.prepare)
+        self.prepare.list_wished.connect(self.prepared_wished)
+        self.preparing.stop_wished.connect(self._documents.stop_preparing)
         self.progress.cancel_wished.connect(self._documents.files.cancel_reading)
         self.table.chosen.connect(self._on_chosen)
         self.table.open_wished.connect(self.open_wished)
@@ -207,15 +252,18 @@ class DocumentSetView(QWidget):
         documents.files.files_changed.connect(self._on_files)
         documents.files.reading_changed.connect(self._on_reading)
         documents.budget.changed.connect(self._on_budget)
-        documents.prepared.changed.connect(lambda _: self._on_budget())
+        documents.outlook_changed.connect(self.show_outlook)
+        documents.preparing.changed.connect(self._on_preparing)
         documents.reason_changed.connect(self.composer.set_reason)
         questions.reset.connect(self._on_questions)
-        questions.added.connect(self.questions.add)
+        questions.added.connect(self._on_added)
         questions.changed.connect(self.questions.replace)
         questions.removed.connect(self.questions.remove)
         questions.fed.connect(self.questions.feed)
         questions.reading.connect(self.questions.show_reading)
+        questions.passing.connect(self.questions.show_pass)
         questions.asking_changed.connect(self.composer.set_answering)
+        questions.asking_changed.connect(lambda _: self._show_fit())
 
     # -- files -------------------------------------------------------------------------------------
 
@@ -223,15 +271,15 @@ class DocumentSetView(QWidget):
         self.composer.set_text("")
         self.show_files(shown=True)
         self._on_reading(self._documents.files.reading)
+        self._on_preparing()
 
     def _on_files(self) -> None:
         files = self._documents.files.files
         left_out = sum(one.document is not None and not one.included for one in files)
         unread = sum(one.document is None for one in files)
-        parts = [f"Files ({len(files):,})"]
-        parts += [f"{left_out:,} left out"] if left_out else []
+        parts = [f"{left_out:,} left out"] if left_out else []
         parts += [f"{unread:,} without text"] if unread else []
-        self._fold.setText(" · ".join(parts))
+        self._fold_texts = f"Files ({len(files):,})", " · ".join(parts)
         self._on_budget()
         self._fit_files()
 
@@ -261,10 +309,17 @@ class DocumentSetView(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Give the list of files its share of the height."""
         super().resizeEvent(event)
+        self._show_fit()
         self._fit_files()
+        self.show_outlook()
 
     def _fit_files(self) -> None:
         is_open = self._files_open
+        is_narrow = self.width() < _NARROW
+        head, rest = self._fold_texts
+        self._fold.setText(head if is_narrow or not rest else f"{head} · {rest}")
+        self._fold.setToolTip(rest)
+        self.prepare.set_narrow(narrow=is_narrow)
         self._fold.setIcon(self._theme.icon("chevron-down" if is_open else "chevron-right"))
         self._files_box.setVisible(is_open and bool(self._documents.files.files))
         asked = bool(self._documents.questions.questions)
@@ -272,6 +327,7 @@ class DocumentSetView(QWidget):
         is_low = self.height() < _LOW
         self.report.setFixedHeight(_REPORT_LOW if is_low else _REPORT)
         taken = _HEADER + (_REPORT_LOW if is_low and not self.report.isHidden() else 0)
+        taken += self.fit.minimumHeight() if is_low and not self.fit.isHidden() else 0
         room = int((self.height() * _FILES_SHARE - taken) / self.table.row_height())
         rows = min(len(self._documents.files.files), most, max(_LEAST_ROWS, room))
         self.table.setFixedHeight(_HEADER + rows * self.table.row_height() + 2)
@@ -282,15 +338,32 @@ class DocumentSetView(QWidget):
         documents = self._documents
         budget = documents.budget.budget
         self.bar.show_budget(budget, exact=documents.budget.is_exact, note=self._figures())
-        self.fit.setVisible(budget is not None and not budget.fits)
+        self._show_fit()
         gauge = self.composer.gauge
         gauge.setVisible(budget is not None)
         if budget is not None:
-            self.fit.show_budget(budget, documents.wished_context)
+            self.fit.show_budget(budget)
             gauge.set_total(budget.context_tokens)
             gauge.set_conversation(budget.prompt_tokens, exact=documents.budget.is_exact)
         self.bar.updateGeometry()
-        self.show_prediction()
+        self.show_outlook()
+
+    def _show_fit(self) -> None:
+        """Offer what helps where the documents do not fit, while nothing is being answered."""
+        budget, questions = self._documents.budget.budget, self._documents.questions
+        self.fit.set_brief(brief=self.height() < _LOW)
+        self.fit.setVisible(budget is not None and not budget.fits and not questions.is_asking)
+
+    def _on_preparing(self) -> None:
+        reading = self._documents.preparing.reading(self._documents.files.set_id)
+        self.preparing.setVisible(reading is not None)
+        if reading is not None:
+            self.preparing.show_reading(reading)
+        self.show_outlook()
+
+    def _on_passes_wished(self, wanted: bool) -> None:  # noqa: FBT001 - a slot
+        self._documents.set_in_passes(wanted=wanted)
+        self.composer.setFocus()
 
     def _figures(self) -> str:
         """What is known of the documents while no model can count them."""
@@ -307,6 +380,11 @@ class DocumentSetView(QWidget):
 
     def _on_sent(self, question: str) -> None:
         self._documents.ask(question, self._predicted)
+
+    def _on_added(self, question: AskedQuestion) -> None:
+        if self._documents.in_passes:  # the choices take the room of the files
+            self.show_files(shown=False)
+        self.questions.add(question)
 
     def _on_questions(self, questions: tuple[AskedQuestion, ...]) -> None:
         self.questions.set_questions(questions)

@@ -37,7 +37,11 @@ if TYPE_CHECKING:
 
 _THEMES: Final = (("system", "Like the desktop"), ("light", "Light"), ("dark", "Dark"))
 _SIZES: Final = ((13, "Small"), (0, "Normal"), (17, "Large"), (20, "Very large"))
-_CLOSING: Final = (("ask", "Ask"), ("quit", "Stop the work and quit"))
+_CLOSING: Final = (
+    ("ask", "Ask"),
+    ("quit", "Stop the work and quit"),
+    ("background", "Go on with jobs"),
+)
 _KV_TYPES: Final = (("f16", "f16"), ("q8_0", "q8_0"), ("q4_0", "q4_0"))
 _WIDTH: Final = 200
 _COLUMN: Final = 760
@@ -172,7 +176,8 @@ class SettingsPage(QWidget):
         card = SettingsCard(self._theme, "Window")
         card.add_row(
             "Closing while work is running",
-            "An answer that is being written, or a model that is loading.",
+            "An answer that is being written, a model that is loading, or jobs: those can go on "
+            "without the window. Start M1 Desk again to open it.",
             self._choice("close_behaviour", _CLOSING),
         )
         return card

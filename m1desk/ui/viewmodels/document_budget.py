@@ -94,6 +94,11 @@ class DocumentBudgetViewModel(QObject):
         """What is kept free for the answer, its thinking included (tokens)."""
         return self._answer_tokens
 
+    @property
+    def question_tokens(self) -> int:
+        """Tokens of the question as far as it is typed and counted."""
+        return self._question_tokens
+
     def tokens_of(self, file_id: int) -> int | None:
         """Tokens of one file, None while they are not counted."""
         return self._counts.get(file_id)

@@ -12,27 +12,25 @@ from m1desk.documents import (
     AnswerRecord,
     QuestionDelta,
     QuestionEnded,
+    QuestionPass,
+    QuestionPassed,
     QuestionPrefill,
     QuestionPreparing,
     QuestionStarted,
-    Wish,
     as_html,
     as_json_text,
     as_markdown,
 )
-from m1desk.engines import StateNotSaved, StateRefusal, StateSaved
-from m1desk.engines.turn import PrefillProgress
 from m1desk.errors import StorageError
-from m1desk.ui.viewmodels.document_reading import EngineReading, ReadingClock
+from m1desk.ui.viewmodels.document_reading import EngineReading, ReadingClock, reading_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
     from typing import Any
 
-    from m1desk.documents import AskedQuestion, DocumentSets, QuestionRunner
+    from m1desk.documents import AskedQuestion, DocumentSets, PassStarted, QuestionRunner, Wish
     from m1desk.engines import PrepareEvent
-    from m1desk.engines.turn import SamplingParameters
     from m1desk.ui.bridge import Bridge
 
     Ask = Callable[[Wish], Coroutine[Any, Any, AskedQuestion]]
@@ -50,6 +48,12 @@ class _Running:
     reasoning: list[str] = field(default_factory=list)
     reading: EngineReading = field(default_factory=EngineReading)
     clock: ReadingClock = field(default_factory=ReadingClock)
+    passing: PassStarted | None = None
+
+    def begin_pass(self, started: PassStarted) -> None:
+        self.passing = started
+        self.text, self.reasoning = [], []
+        self.reading, self.clock = EngineReading(), ReadingClock()
 
     def current(self) -> AskedQuestion:
         return replace(self.question, answer="".join(self.text), reasoning="".join(self.reasoning))
@@ -66,6 +70,7 @@ class DocumentQuestionsViewModel(QObject):
         changed: an AskedQuestion in its new state.
         fed: question id, "text" or "reasoning", more of it.
         reading: question id, EngineReading.
+        passing: question id, the PassStarted that what comes next belongs to.
         removed: id of a question that is gone.
         asking_changed: whether (bool) the open set is being asked about.
         exported: path (Path) of the file that was written.
@@ -77,6 +82,7 @@ class DocumentQuestionsViewModel(QObject):
     changed = Signal(object)
     fed = Signal(object, str, str)
     reading = Signal(object, object)
+    passing = Signal(object, object)
     removed = Signal(object)
     asking_changed = Signal(bool)
     exported = Signal(object)
@@ -139,15 +145,10 @@ class DocumentQuestionsViewModel(QObject):
         work = asyncio.to_thread(self._sets.questions, set_id)
         self._bridge.submit(work, on_done, self.failed.emit)
 
-    def ask(
-        self,
-        question: str,
-        sampling: SamplingParameters,
-        predicted_seconds: tuple[float, float] | None = None,
-    ) -> None:
-        """Ask about the open set."""
-        set_id = self._set_id
-        if set_id is None or self.is_asking:
+    def ask(self, wish: Wish) -> None:
+        """Ask about the open set, unless that is being done."""
+        set_id = wish.set_id
+        if set_id != self._set_id or self.is_asking:
             return
         self._asked.add(set_id)
         self.asking_changed.emit(True)
@@ -159,7 +160,6 @@ class DocumentQuestionsViewModel(QObject):
             self._end_asking(set_id)
             self.failed.emit(error)
 
-        wish = Wish(set_id, question, sampling, predicted_seconds)
         self._bridge.submit(self._ask(wish), on_over, on_error)
 
     def stop(self) -> None:
@@ -192,8 +192,11 @@ class DocumentQuestionsViewModel(QObject):
         if running is not None and running.question.id in self._questions:
             self._questions[running.question.id] = running.current()
         self.reset.emit(self.questions)
-        if running is not None and not running.text:
-            self.reading.emit(running.question.id, running.reading)
+        if running is not None:
+            if running.passing is not None:
+                self.passing.emit(running.question.id, running.passing)
+            if not running.text:
+                self.reading.emit(running.question.id, running.reading)
         self.asking_changed.emit(self.is_asking)
 
     def _end_asking(self, set_id: int) -> None:
@@ -213,6 +216,12 @@ class DocumentQuestionsViewModel(QObject):
                     self._take_reading(set_id, step, read)
                 case QuestionStarted(question):
                     self._on_started(question)
+                case QuestionPass(_, set_id, started):
+                    self._tell_fed(fed)
+                    self._on_pass(set_id, started)
+                case QuestionPassed(question):
+                    self._tell_fed(fed)
+                    self._on_passed(question)
                 case QuestionEnded(question):
                     self._tell_fed(fed)
                     self._on_ended(question)
@@ -236,16 +245,32 @@ class DocumentQuestionsViewModel(QObject):
     def _take_reading(self, set_id: int, event: PrepareEvent, read: set[int]) -> None:
         running = self._running.get(set_id)
         if running is not None:
-            running.reading = _after(running, event)
+            running.reading = reading_after(running.reading, running.clock, event)
             read.add(set_id)
 
     def _on_started(self, question: AskedQuestion) -> None:
         self._running[question.set_id] = _Running(question)
         self._asked.discard(question.set_id)
         if question.set_id == self._set_id:
+            is_new = question.id not in self._questions
             self._questions[question.id] = question
-            self.added.emit(question)
+            (self.added if is_new else self.changed).emit(question)
             self.asking_changed.emit(True)
+
+    def _on_pass(self, set_id: int, started: PassStarted) -> None:
+        running = self._running.get(set_id)
+        if running is not None:
+            running.begin_pass(started)
+            if set_id == self._set_id:
+                self.passing.emit(running.question.id, started)
+
+    def _on_passed(self, question: AskedQuestion) -> None:
+        running = self._running.get(question.set_id)
+        if running is not None:
+            running.question = question
+            if question.set_id == self._set_id:
+                self._questions[question.id] = question
+                self.changed.emit(question)
 
     def _on_ended(self, question: AskedQuestion) -> None:
         self._running.pop(question.set_id, None)
@@ -253,29 +278,6 @@ class DocumentQuestionsViewModel(QObject):
             self._questions[question.id] = question
             self.changed.emit(question)
             self.asking_changed.emit(self.is_asking)
-
-
-def _after(running: _Running, event: PrepareEvent) -> EngineReading:
-    """How far the reading is after an event."""
-    now = running.reading
-    match event:
-        case PrefillProgress():
-            return replace(
-                now,
-                done=event.done,
-                total=event.total,
-                reused=event.reused,
-                tokens_per_second=event.tokens_per_second,
-                seconds_left=running.clock.add(event),
-            )
-        case StateSaved(tokens):
-            return replace(now, saved_tokens=tokens)
-        case StateRefusal(_, message):
-            note = f"What was prepared before can't be used: {message} It is read again."
-            return replace(now, note=note)
-        case StateNotSaved(_, message):
-            return replace(now, note=f"What is read can't be kept for later: {message}")
-    return now
 
 
 def record_of(question: AskedQuestion) -> AnswerRecord:
@@ -291,6 +293,8 @@ def record_of(question: AskedQuestion) -> AnswerRecord:
         seconds=details.seconds,
         state=question.state,
         finish_reason=details.finish_reason,
+        passes=details.passes,
+        outcome=details.outcome,
     )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from m1desk.engines import StateNotSaved, StateRefusal, StateSaved
+from m1desk.engines.turn import PrefillProgress
+
 if TYPE_CHECKING:
-    from m1desk.engines.turn import PrefillProgress
+    from m1desk.engines import PrepareEvent
 
 _FEWEST_POINTS: Final = 4
 _MOST_POINTS: Final = 400
@@ -69,3 +72,25 @@ class ReadingClock:
             return tokens * mean_cost
         growth = sum((d - mean_depth) * (c - mean_cost) for d, c in self._points) / spread
         return tokens * (mean_cost + max(0.0, growth) * (middle - mean_depth))
+
+
+def reading_after(now: EngineReading, clock: ReadingClock, event: PrepareEvent) -> EngineReading:
+    """How far the reading is after an event."""
+    match event:
+        case PrefillProgress():
+            return replace(
+                now,
+                done=event.done,
+                total=event.total,
+                reused=event.reused,
+                tokens_per_second=event.tokens_per_second,
+                seconds_left=clock.add(event),
+            )
+        case StateSaved(tokens):
+            return replace(now, saved_tokens=tokens)
+        case StateRefusal(_, message):
+            note = f"What was prepared before can't be used: {message} It is read again."
+            return replace(now, note=note)
+        case StateNotSaved(_, message):
+            return replace(now, note=f"What is read can't be kept for later: {message}")
+    return now

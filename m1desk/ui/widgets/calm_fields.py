@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QAbstractSpinBox, QComboBox, QDoubleSpinBox, QSpinBox
+from PySide6.QtCore import Qt, QTime
+from PySide6.QtWidgets import QAbstractSpinBox, QComboBox, QDoubleSpinBox, QSpinBox, QTimeEdit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,6 +24,14 @@ class _CalmSpinBox(QSpinBox):
 
 
 class _CalmDoubleSpinBox(QDoubleSpinBox):
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        if self.hasFocus():
+            super().wheelEvent(event)
+        else:
+            event.ignore()
+
+
+class _CalmTimeEdit(QTimeEdit):
     def wheelEvent(self, event: QWheelEvent) -> None:
         if self.hasFocus():
             super().wheelEvent(event)
@@ -57,6 +65,14 @@ def decimal_number(
     field.setDecimals(digits)
     field.setRange(least, most)
     field.setSingleStep(step)
+    _finish(field, name)
+    return field
+
+
+def time_of_day(name: str, hour: int, minute: int) -> QTimeEdit:
+    """Make a field for a time of the day."""
+    field = _CalmTimeEdit(QTime(hour, minute))
+    field.setDisplayFormat("HH:mm")
     _finish(field, name)
     return field
 

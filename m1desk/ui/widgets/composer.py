@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import QEvent, QSize, Qt, Signal
-from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from m1desk.ui.theme import set_look, text_font
 from m1desk.ui.widgets.buttons import IconButton
 from m1desk.ui.widgets.context_gauge import ContextGauge
+from m1desk.ui.widgets.sending_field import SendingField
 
 if TYPE_CHECKING:
     from PySide6.QtCore import QMimeData
@@ -164,11 +164,9 @@ class Composer(QFrame):
         self.field.fit()
 
 
-class _Field(QPlainTextEdit):
+class _Field(SendingField):
     """Plain text that grows with its lines up to a limit and then scrolls."""
 
-    submitted = Signal()
-    escaped = Signal()
     focus_changed = Signal(bool)
 
     def __init__(self) -> None:
@@ -189,23 +187,6 @@ class _Field(QPlainTextEdit):
 
     def minimumSizeHint(self) -> QSize:
         return QSize(80, self.fontMetrics().lineSpacing() + 8)
-
-    def event(self, event: QEvent) -> bool:
-        """Keep Esc from the window's shortcut, which means the same here."""
-        is_override = event.type() == QEvent.Type.ShortcutOverride
-        if is_override and isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape:
-            event.accept()
-            return True
-        return super().event(event)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        shift = event.modifiers() & Qt.KeyboardModifier.ShiftModifier
-        if event.key() in {Qt.Key.Key_Return, Qt.Key.Key_Enter} and not shift:
-            self.submitted.emit()
-        elif event.key() == Qt.Key.Key_Escape:
-            self.escaped.emit()
-        else:
-            super().keyPressEvent(event)
 
     def insertFromMimeData(self, source: QMimeData) -> None:
         """Paste text as text, whatever else the clipboard has."""

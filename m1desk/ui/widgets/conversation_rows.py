@@ -5,29 +5,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from PySide6.QtCore import (
-    QAbstractListModel,
-    QModelIndex,
-    QPersistentModelIndex,
-    QPoint,
-    QSize,
-    Qt,
-    Signal,
-)
-from PySide6.QtGui import QColor, QContextMenuEvent, QFont, QPainter
-from PySide6.QtWidgets import (
-    QAbstractItemView,
-    QLineEdit,
-    QListView,
-    QStyle,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
-    QWidget,
-)
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, Qt, Signal
+from PySide6.QtGui import QColor, QFont, QPainter
+from PySide6.QtWidgets import QAbstractItemView, QLineEdit, QStyleOptionViewItem, QWidget
+
+from m1desk.ui.widgets.painted_rows import PaintedRows, RowDelegate, RowsModel
 
 if TYPE_CHECKING:
-    from PySide6.QtCore import QAbstractItemModel
-    from PySide6.QtGui import QKeyEvent
+    from PySide6.QtCore import QAbstractItemModel, QRect
 
     from m1desk.chat import Conversation
     from m1desk.ui.theme import Theme
@@ -35,6 +20,7 @@ if TYPE_CHECKING:
     Index = QModelIndex | QPersistentModelIndex
 
 _DAY: Final = 86_400
+_ROW: Final = 36
 _DATE_ROLE: Final = Qt.ItemDataRole.UserRole + 1
 
 
@@ -48,25 +34,16 @@ def date_text(moment: float, now: float) -> str:
     return time.strftime("%d %b" if then[0] == today[0] else "%Y", then)
 
 
-class _Model(QAbstractListModel):
+class _Model(RowsModel):
     renamed = Signal(object, str)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.rows: tuple[Conversation, ...] = ()
+    rows: tuple[Conversation, ...]
 
     def set_rows(self, rows: tuple[Conversation, ...]) -> None:
-        if [row.id for row in rows] == [row.id for row in self.rows]:
+        if [row.id for row in rows] != [row.id for row in self.rows]:
+            super().set_rows(rows)
+        elif rows:
             self.rows = rows
-            if rows:
-                self.dataChanged.emit(self.index(0), self.index(len(rows) - 1))
-            return
-        self.beginResetModel()
-        self.rows = rows
-        self.endResetModel()
-
-    def rowCount(self, parent: Index | None = None) -> int:
-        return 0 if parent is not None and parent.isValid() else len(self.rows)
+            self.dataChanged.emit(self.index(0), self.index(len(rows) - 1))
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:  # noqa: ANN401 - Qt's
         row = self.rows[index.row()]
@@ -88,7 +65,7 @@ class _Model(QAbstractListModel):
         return super().flags(index) | Qt.ItemFlag.ItemIsEditable
 
 
-class ConversationRows(QListView):
+class ConversationRows(PaintedRows):
     """One row a conversation; Enter or a click opens, F2 renames, Delete asks to delete.
 
     Signals:
@@ -103,20 +80,18 @@ class ConversationRows(QListView):
     menu_wished = Signal(object, QPoint)
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(theme, "Conversations", parent)
         self._rows = _Model()
         self._current: int | None = None
         self.setModel(self._rows)
-        self.setItemDelegate(_Delegate(theme, self))
-        self.setAccessibleName("Conversations")
-        self.setUniformItemSizes(True)
-        self.setMouseTracking(True)
+        self.setItemDelegate(_Delegate(theme, _ROW, self))
         self.setEditTriggers(QAbstractItemView.EditTrigger.EditKeyPressed)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self._rows.renamed.connect(self.renamed)
-        self.clicked.connect(self._open)
-        theme.changed.connect(self.viewport().update)
+        self.row_opened.connect(lambda number: self.open_wished.emit(self._id(number)))
+        self.row_delete_wished.connect(lambda number: self.delete_wished.emit(self._id(number)))
+        self.row_menu_wished.connect(
+            lambda number, place: self.menu_wished.emit(self._id(number), place)
+        )
 
     @property
     def is_empty(self) -> bool:
@@ -146,49 +121,15 @@ class ConversationRows(QListView):
             self.setCurrentIndex(index)
             self.edit(index)
 
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Open with Enter, ask to delete with Delete."""
-        index = self.currentIndex()
-        if index.isValid() and event.key() in {Qt.Key.Key_Return, Qt.Key.Key_Enter}:
-            self._open(index)
-        elif index.isValid() and event.key() == Qt.Key.Key_Delete:
-            self.delete_wished.emit(self._rows.rows[index.row()].id)
-        else:
-            super().keyPressEvent(event)
-
-    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
-        """Ask for the menu of the row under the mouse, or of the selected one by keyboard."""
-        by_keyboard = event.reason() == QContextMenuEvent.Reason.Keyboard
-        index = self.currentIndex() if by_keyboard else self.indexAt(event.pos())
-        if index.isValid():
-            place = event.globalPos()
-            if by_keyboard:
-                place = self.viewport().mapToGlobal(self.visualRect(index).bottomLeft())
-            self.menu_wished.emit(self._rows.rows[index.row()].id, place)
-
-    def _open(self, index: QModelIndex) -> None:
-        self.open_wished.emit(self._rows.rows[index.row()].id)
+    def _id(self, number: int) -> int:
+        return self._rows.rows[number].id
 
 
-class _Delegate(QStyledItemDelegate):
-    def __init__(self, theme: Theme, parent: QWidget) -> None:
-        super().__init__(parent)
-        self._theme = theme
-
-    def sizeHint(self, _option: QStyleOptionViewItem, _index: Index) -> QSize:
-        return QSize(120, 36)
-
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+class _Delegate(RowDelegate):
+    def paint_row(
+        self, painter: QPainter, option: QStyleOptionViewItem, box: QRect, index: Index
+    ) -> None:
         colours, metrics = self._theme.palette, self._theme.metrics
-        box = option.rect.adjusted(0, 1, 0, -1)
-        state = option.state
-        selected = bool(state & QStyle.StateFlag.State_Selected)
-        painter.save()
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        if selected or state & QStyle.StateFlag.State_MouseOver:
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(QColor(colours.accent_soft if selected else colours.hover))
-            painter.drawRoundedRect(box, metrics.radius_s, metrics.radius_s)
         font = QFont(option.font)
         font.setPixelSize(metrics.font_caption)
         painter.setFont(font)
@@ -205,7 +146,6 @@ class _Delegate(QStyledItemDelegate):
             str(index.data()), Qt.TextElideMode.ElideRight, place.width()
         )
         painter.drawText(place, Qt.AlignmentFlag.AlignVCenter, title)
-        painter.restore()
 
     def createEditor(
         self, parent: QWidget, _option: QStyleOptionViewItem, _index: Index

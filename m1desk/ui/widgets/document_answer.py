@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QVBoxLayout, Q
 from m1desk.ui.widgets.buttons import IconButton
 from m1desk.ui.widgets.citation_chips import chip_number, show_chips
 from m1desk.ui.widgets.citation_marks import MarkedAnswer, marked
+from m1desk.ui.widgets.document_passes import GoOn, PassList, pass_line
 from m1desk.ui.widgets.document_quotes import QuoteList
 from m1desk.ui.widgets.document_reading import EngineProgress
 from m1desk.ui.widgets.document_receipt import ReceiptWarning, receipt_details, receipt_text
@@ -22,7 +23,7 @@ from m1desk.ui.widgets.message_parts import ErrorSection, ThinkingSection
 if TYPE_CHECKING:
     from PySide6.QtGui import QContextMenuEvent
 
-    from m1desk.documents import AskedQuestion
+    from m1desk.documents import AskedQuestion, PassStarted
     from m1desk.ui.theme import Theme
     from m1desk.ui.viewmodels.document_reading import EngineReading
     from m1desk.ui.widgets.markdown_highlight import Highlighter
@@ -43,11 +44,13 @@ class DocumentAnswer(QFrame):
 
     Signals:
         citation_chosen: number (int, from 1) of a citation to be shown in the viewer.
-        wished: "again", "load", "delete", "sent_text", "markdown", "html" or "json".
+        passage_chosen: a Citation of a pass, to be shown in the viewer.
+        wished: "again", "go_on", "delete", "sent_text", "markdown", "html" or "json".
         link_clicked: an address in the answer.
     """
 
     citation_chosen = Signal(int)
+    passage_chosen = Signal(object)
     wished = Signal(str)
     link_clicked = Signal(str)
 
@@ -62,6 +65,7 @@ class DocumentAnswer(QFrame):
         self._marked = MarkedAnswer("")
         self._thinking: ThinkingSection | None = None
         self._progress: EngineProgress | None = None
+        self._pass_line: ElidedLabel | None = None
         self._parts: list[QWidget] = []  # what stands below the text
         self._heading = QLabel()
         self._menu_button = IconButton(theme, "more", "What can be done with this answer")
@@ -86,6 +90,11 @@ class DocumentAnswer(QFrame):
         return self._progress
 
     @property
+    def pass_text(self) -> str:
+        """Which pass runs, "" while none does."""
+        return self._pass_line.whole_text if self._pass_line is not None else ""
+
+    @property
     def parts(self) -> tuple[QWidget, ...]:
         """What stands below the answer's text: warnings, quotes, errors, figures."""
         return tuple(self._parts)
@@ -101,10 +110,26 @@ class DocumentAnswer(QFrame):
             self._show_streaming(question)
             return
         self._drop_progress()
+        self._drop_pass_line()
         self._marked = marked(question.checked)
         self.view.setVisible(bool(question.answer))
         self.view.set_text(self._marked.markdown)
         self._show_parts(question)
+
+    def show_pass(self, started: PassStarted) -> None:
+        """Show which pass runs; what is appended from now on belongs to it."""
+        if self._thinking is not None:
+            self._thinking.hide()
+            self._thinking.deleteLater()
+            self._thinking = None
+        self.view.restart()
+        self.view.hide()
+        if self._pass_line is None:
+            self._pass_line = ElidedLabel("", tone="strong")
+            self._layout.insertWidget(1, self._pass_line)
+        self._pass_line.set_text(pass_line(started))
+        self._drop_progress()
+        self._add_progress()
 
     def append(self, kind: str, text: str) -> None:
         """Take more of the answer ("text") or of the thinking before it ("reasoning")."""
@@ -145,13 +170,23 @@ class DocumentAnswer(QFrame):
         self._layout.addWidget(self.view)
 
     def _show_streaming(self, question: AskedQuestion) -> None:
+        if question.details.passes:
+            self._add_passes(question)
         self.view.restart()
         self.view.setVisible(bool(question.answer))
         if question.answer:
             self.view.append(question.answer)
         elif self._progress is None and not question.reasoning:
-            self._progress = EngineProgress(self._theme)
-            self._layout.addWidget(self._progress)
+            self._add_progress()
+
+    def _add_progress(self) -> None:
+        self._progress = EngineProgress(self._theme)
+        self._layout.insertWidget(self._layout.indexOf(self.view), self._progress)
+
+    def _add_passes(self, question: AskedQuestion) -> None:
+        passes = PassList(self._theme, question.details)
+        passes.passage_chosen.connect(self.passage_chosen)
+        self._add_part(passes)
 
     def _show_thinking(self, question: AskedQuestion) -> None:
         if self._thinking is not None:
@@ -169,8 +204,8 @@ class DocumentAnswer(QFrame):
         return section
 
     def _show_parts(self, question: AskedQuestion) -> None:
-        receipt = question.details.receipt
-        if receipt is not None and not receipt.agrees:
+        receipt = question.details.disagreeing
+        if receipt is not None:
             self._add_part(ReceiptWarning(self._theme, receipt))
         if question.details.was_cut:
             self._add_part(_wrapped(_CUT, "warning"))
@@ -178,6 +213,12 @@ class DocumentAnswer(QFrame):
             quotes = QuoteList(self._theme, question.checked)
             quotes.chosen.connect(self.citation_chosen)
             self._add_part(quotes)
+        if question.details.passes:
+            self._add_passes(question)
+        if question.can_go_on:
+            go_on = GoOn(self._theme, question.details)
+            go_on.wished.connect(lambda: self.wished.emit("go_on"))
+            self._add_part(go_on)
         if question.state in {"failed", "interrupted"}:
             self._add_part(self._make_error(question))
         if question.details.prepared_note:
@@ -212,6 +253,12 @@ class DocumentAnswer(QFrame):
             self._progress.hide()
             self._progress.deleteLater()
             self._progress = None
+
+    def _drop_pass_line(self) -> None:
+        if self._pass_line is not None:
+            self._pass_line.hide()
+            self._pass_line.deleteLater()
+            self._pass_line = None
 
     # -- slots -------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTableView,
 
 from m1desk.ui.units import tokens_text
 from m1desk.ui.widgets.document_words import KINDS, OUTCOMES, pages_text
-from m1desk.ui.widgets.variant_table import PlainDelegate
+from m1desk.ui.widgets.plain_table import PlainDelegate
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QResizeEvent

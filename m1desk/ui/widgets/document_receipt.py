@@ -10,7 +10,6 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 from m1desk.documents import receipt_words
 from m1desk.ui.icons import icon_pixmap
 from m1desk.ui.units import seconds_text, speed_text, tokens_text
-from m1desk.ui.widgets.document_reading import rough_seconds
 
 if TYPE_CHECKING:
     from m1desk.documents import AnswerDetails, AskedQuestion, ReadReceipt
@@ -58,18 +57,24 @@ def receipt_text(details: AnswerDetails) -> str:
     parts = []
     receipt = details.receipt
     if receipt is not None:
+        where = f" in {len(details.passes)} steps" if details.passes else ""
         parts.append(
-            f"{tokens_text(receipt.taken_tokens)} tokens: {tokens_text(receipt.read_tokens)} read, "
-            f"{tokens_text(receipt.reused_tokens)} reused"
+            f"{tokens_text(receipt.taken_tokens)} tokens{where}: "
+            f"{tokens_text(receipt.read_tokens)} read, {tokens_text(receipt.reused_tokens)} reused"
         )
     if details.first_token_seconds is not None:
-        first = f"first token {seconds_text(details.first_token_seconds)}"
-        if details.predicted_seconds is not None:
-            first += f" (predicted {range_text(details.predicted_seconds)})"
-        parts.append(first)
+        predicted = _predicted(details.predicted_seconds)
+        parts.append(f"first token {seconds_text(details.first_token_seconds)}{predicted}")
+    if details.seconds is not None and details.predicted_total_seconds is not None:
+        predicted = _predicted(details.predicted_total_seconds)
+        parts.append(f"all {seconds_text(details.seconds)}{predicted}")
     if details.decode_tokens_per_second is not None:
         parts.append(speed_text(details.decode_tokens_per_second))
     return _SEPARATOR.join(parts)
+
+
+def _predicted(seconds: tuple[float, float] | None) -> str:
+    return "" if seconds is None else f" (predicted {range_text(seconds)})"
 
 
 def receipt_details(question: AskedQuestion) -> str:
@@ -83,7 +88,8 @@ def receipt_details(question: AskedQuestion) -> str:
     if details.decode_tokens_per_second is not None:
         lines.append(f"Written at {speed_text(details.decode_tokens_per_second)}")
     if details.written_tokens:
-        lines.append(f"Answer: {tokens_text(details.written_tokens)} tokens")
+        assumed = f", {tokens_text(details.assumed_tokens)} assumed" * bool(details.assumed_tokens)
+        lines.append(f"Written: {tokens_text(details.written_tokens)} tokens{assumed}")
     if details.seconds is not None:
         lines.append(f"From the question to the end: {seconds_text(details.seconds)}")
     if details.documents:
@@ -92,13 +98,19 @@ def receipt_details(question: AskedQuestion) -> str:
 
 
 def range_text(seconds: tuple[float, float]) -> str:
-    """Write a predicted time: "2–5 s"."""
-    low, high = rough_seconds(seconds[0]), rough_seconds(seconds[1])
-    if low == high:
-        return low
-    if low.endswith(" s") and high.endswith(" s") and " min" not in low + high:
-        return f"{low.removesuffix(' s')}–{high}"
-    return f"{low} – {high}"
+    """Write a predicted time, both ends in one unit: "2–5 s", "1.5–3 min", "2–3.5 h"."""
+    low, high = seconds
+    if high < 120:
+        ends = [f"{max(1, round(end))}" for end in seconds]
+        unit = "s"
+    else:
+        unit, size = ("min", 60) if high < 2 * 3600 else ("h", 3600)
+        ends = [_two_digits(end / size) for end in (low, high)]
+    return f"{'–'.join(dict.fromkeys(ends))} {unit}"
+
+
+def _two_digits(value: float) -> str:
+    return f"{value:.1f}".removesuffix(".0") if value < 10 else f"{value:.0f}"
 
 
 def _names(names: tuple[str, ...]) -> str:

@@ -14,7 +14,7 @@ from m1desk.ui.widgets.markdown_style import MarkdownStyle
 if TYPE_CHECKING:
     from PySide6.QtGui import QResizeEvent
 
-    from m1desk.documents import AskedQuestion
+    from m1desk.documents import AskedQuestion, PassStarted
     from m1desk.ui.theme import Theme
     from m1desk.ui.viewmodels.document_reading import EngineReading
 
@@ -32,11 +32,13 @@ class DocumentThread(QScrollArea):
 
     Signals:
         citation_chosen: question id and number (int, from 1) of a citation.
+        passage_chosen: question id and a Citation of one of its passes.
         wished: question id and what is wanted of it (see `DocumentAnswer.wished`).
         link_clicked: an address in an answer.
     """
 
     citation_chosen = Signal(object, int)
+    passage_chosen = Signal(object, object)
     wished = Signal(object, str)
     link_clicked = Signal(str)
 
@@ -138,12 +140,19 @@ class DocumentThread(QScrollArea):
         if answer is not None:
             answer.show_reading(reading)
 
+    def show_pass(self, question_id: int, started: PassStarted) -> None:
+        """Show which pass runs for an answer."""
+        answer = self._answers.get(question_id)
+        if answer is not None:
+            answer.show_pass(started)
+
     # -- inside ------------------------------------------------------------------------------------
 
     def _make(self, question: AskedQuestion, index: int | None = None) -> None:
         answer = DocumentAnswer(question, self._theme, self._look, self.highlighter)
         number = question.id
         answer.citation_chosen.connect(lambda place: self.citation_chosen.emit(number, place))
+        answer.passage_chosen.connect(lambda passage: self.passage_chosen.emit(number, passage))
         answer.wished.connect(lambda wish: self.wished.emit(number, wish))
         answer.link_clicked.connect(self.link_clicked)
         place = self._layout.count() - 1 if index is None else index

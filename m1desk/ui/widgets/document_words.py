@@ -27,9 +27,9 @@ KINDS: Final[dict[MediaKind, str]] = {
 }  # fmt: skip
 
 
-def count_text(count: int, one: str) -> str:
-    """Write a number of things: "1 page", "1,204 pages"."""
-    return f"{count:,} {one}" if count == 1 else f"{count:,} {one}s"
+def count_text(count: int, one: str, many: str = "") -> str:
+    """Write a number of things: "1 page", "1,204 pages", "2 passes"."""
+    return f"{count:,} {one}" if count == 1 else f"{count:,} {many or f'{one}s'}"
 
 
 def pages_text(report: ExtractionReport) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from m1desk.ui.icons import icon_pixmap
@@ -21,6 +21,7 @@ from m1desk.ui.viewmodels.fit_panel import (
 from m1desk.ui.widgets.calm_fields import whole_number
 from m1desk.ui.widgets.fit_exact import ExactLine
 from m1desk.ui.widgets.memory_bar import MemoryBars
+from m1desk.ui.widgets.text_label import text_label
 from m1desk.ui.widgets.variant_table import download_text
 
 if TYPE_CHECKING:
@@ -60,11 +61,11 @@ class FitPanel(QWidget):
         self._verdict = QLabel()
         self.download = QPushButton("Download")
         self.bars = MemoryBars(theme)
-        self._speeds = _text("")
+        self._speeds = text_label()
         self.input_tokens = whole_number("Tokens to read", 1, _MOST_TOKENS, step=1024)
         self.output_tokens = whole_number("Tokens to write", 1, _MOST_TOKENS, step=256)
-        self._times = _text("strong")
-        self._reasons = _text("muted")
+        self._times = text_label("strong")
+        self._reasons = text_label("muted")
         self._buttons = tuple(QPushButton("What would help") for _ in range(_MOST_CHIPS))
         self._shown_chips: tuple[Chip, ...] = ()
         self._exact = ExactLine(theme, exact)
@@ -223,12 +224,3 @@ class FitPanel(QWidget):
             self._variants.select_named(chip.change.variant)
         else:
             self._variants.wish(chip.change.wished)
-
-
-def _text(tone: str) -> QLabel:
-    label = QLabel()
-    label.setProperty("tone", tone)
-    label.setWordWrap(True)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    return label

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QHBoxLayout,
     QHeaderView,
     QLabel,
@@ -21,7 +20,8 @@ from m1desk.fit import VllmWish
 from m1desk.ui.units import bytes_text, tokens_text
 from m1desk.ui.viewmodels.fit_panel_vllm import VllmPlan, vllm_plan
 from m1desk.ui.widgets.calm_fields import choice, whole_number
-from m1desk.ui.widgets.variant_table import PlainDelegate
+from m1desk.ui.widgets.plain_table import make_plain
+from m1desk.ui.widgets.text_label import text_label
 
 if TYPE_CHECKING:
     from m1desk.fit import VllmFit
@@ -57,8 +57,8 @@ class VllmPanel(QWidget):
         self._sequences.setFixedWidth(72)
         self._sequences.setValue(VllmWish().parallel)
         self._table = QTableWidget(0, len(_HEADERS))
-        self._about = _text("muted")
-        self._detail = _text("")
+        self._about = text_label("muted")
+        self._detail = text_label()
         self._lay_out()
         self._loading.currentIndexChanged.connect(self._refresh)
         self._sequences.valueChanged.connect(self._refresh)
@@ -92,19 +92,9 @@ class VllmPanel(QWidget):
         metrics = self._theme.metrics
         table = self._table
         table.setHorizontalHeaderLabels(list(_HEADERS))
-        table.setAccessibleName("Tensor-parallel sizes")
-        table.verticalHeader().hide()
-        table.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
+        make_plain(table, self._theme, "Tensor-parallel sizes", _ROW_HEIGHT)
         table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-        table.horizontalHeader().setHighlightSections(False)
         table.horizontalHeader().setDefaultAlignment(_LEFT)
-        table.horizontalHeader().viewport().setAutoFillBackground(False)
-        table.setItemDelegate(PlainDelegate(self._theme, table))
-        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        table.setTabKeyNavigation(False)
-        table.setShowGrid(False)
         row = QHBoxLayout()
         row.setSpacing(metrics.space_s)
         row.addWidget(QLabel("Load"))
@@ -182,12 +172,3 @@ class VllmPanel(QWidget):
             fit = self._fits[row]
             arguments = " ".join(fit.arguments)
             self._detail.setText(f"{' '.join(fit.reasons)}\nvllm serve … {arguments}")
-
-
-def _text(tone: str) -> QLabel:
-    label = QLabel()
-    label.setProperty("tone", tone)
-    label.setWordWrap(True)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    return label

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, Qt, Signal
-from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+
+from m1desk.ui.widgets.sending_field import SendingField
 
 
 class MessageEditor(QWidget):
@@ -20,7 +21,7 @@ class MessageEditor(QWidget):
 
     def __init__(self, text: str) -> None:
         super().__init__()
-        self._field = _Field(text)
+        self._field = SendingField(text)
         self._field.setAccessibleName("Edit message")
         self._field.setMinimumHeight(96)
         self._send = QPushButton("Send as new branch")
@@ -28,8 +29,8 @@ class MessageEditor(QWidget):
         self._send.clicked.connect(self._on_send)
         cancel = QPushButton("Cancel")
         cancel.clicked.connect(self.cancelled)
-        self._field.sent.connect(self._on_send)
-        self._field.cancelled.connect(self.cancelled)
+        self._field.submitted.connect(self._on_send)
+        self._field.escaped.connect(self.cancelled)
         self._field.textChanged.connect(self._on_changed)
         row = QHBoxLayout()
         row.addStretch(1)
@@ -48,25 +49,3 @@ class MessageEditor(QWidget):
         text = self._field.toPlainText().strip()
         if text:
             self.sent.emit(text)
-
-
-class _Field(QPlainTextEdit):
-    sent = Signal()
-    cancelled = Signal()
-
-    def event(self, event: QEvent) -> bool:
-        """Keep Esc from the window, where it would stop an answer."""
-        is_override = event.type() == QEvent.Type.ShortcutOverride
-        if is_override and isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape:
-            event.accept()
-            return True
-        return super().event(event)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        shift = event.modifiers() & Qt.KeyboardModifier.ShiftModifier
-        if event.key() in {Qt.Key.Key_Return, Qt.Key.Key_Enter} and not shift:
-            self.sent.emit()
-        elif event.key() == Qt.Key.Key_Escape:
-            self.cancelled.emit()
-        else:
-            super().keyPressEvent(event)

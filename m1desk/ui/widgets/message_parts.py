@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 from m1desk.ui.icons import icon_pixmap
 from m1desk.ui.widgets.markdown_view import MarkdownView
 from m1desk.ui.widgets.message_stats import prefill_text, thought_text
+from m1desk.ui.widgets.text_label import text_label
 
 if TYPE_CHECKING:
     from m1desk.engines.turn import PrefillProgress
@@ -209,10 +210,10 @@ class ErrorSection(QFrame):
         what, *rest = error.splitlines() or [""]
         column = QVBoxLayout()
         column.setSpacing(4)
-        column.addWidget(_wrapped(what, "strong"))
+        column.addWidget(text_label("strong", what))
         for line in rest:
             if line:
-                column.addWidget(_wrapped(line, "muted"))
+                column.addWidget(text_label("muted", line))
         column.addLayout(self._make_buttons())
         self.set_last(False)
         layout = QHBoxLayout(self)
@@ -246,12 +247,3 @@ class ErrorSection(QFrame):
         colours = self._theme.palette
         colour = colours.danger if self._severe else colours.warning
         self._icon.setPixmap(icon_pixmap("alert", colour, 18, self.devicePixelRatioF()))
-
-
-def _wrapped(text: str, tone: str) -> QLabel:
-    label = QLabel(text)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setWordWrap(True)
-    label.setProperty("tone", tone)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    return label

@@ -4,28 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from PySide6.QtCore import (
-    QAbstractListModel,
-    QModelIndex,
-    QPersistentModelIndex,
-    QPointF,
-    QRectF,
-    QSize,
-    Qt,
-    Signal,
-)
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QPainter, QTextCharFormat, QTextLayout, QTextOption
-from PySide6.QtWidgets import (
-    QAbstractItemView,
-    QListView,
-    QStyle,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
-    QWidget,
-)
+from PySide6.QtWidgets import QStyleOptionViewItem, QWidget
+
+from m1desk.ui.widgets.painted_rows import PaintedRows, RowDelegate, RowsModel
 
 if TYPE_CHECKING:
-    from PySide6.QtGui import QKeyEvent
+    from PySide6.QtCore import QRect
 
     from m1desk.chat import SearchHit
     from m1desk.ui.theme import Theme
@@ -33,31 +19,22 @@ if TYPE_CHECKING:
 
     Index = QModelIndex | QPersistentModelIndex
 
+_ROW = 76
 _HIT_ROLE = Qt.ItemDataRole.UserRole + 1
 _LINES = 2
 
 
-class _Model(QAbstractListModel):
-    def __init__(self) -> None:
-        super().__init__()
-        self.hits: tuple[SearchHit, ...] = ()
-
-    def set_hits(self, hits: tuple[SearchHit, ...]) -> None:
-        self.beginResetModel()
-        self.hits = hits
-        self.endResetModel()
-
-    def rowCount(self, parent: Index | None = None) -> int:
-        return 0 if parent is not None and parent.isValid() else len(self.hits)
+class _Model(RowsModel):
+    rows: tuple[SearchHit, ...]
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:  # noqa: ANN401 - Qt's
-        hit = self.hits[index.row()]
+        hit = self.rows[index.row()]
         if role == Qt.ItemDataRole.DisplayRole:
             return f"{hit.title}: {hit.snippet}"
         return hit if role == _HIT_ROLE else None
 
 
-class SearchResults(QListView):
+class SearchResults(PaintedRows):
     """Hits, best first; Enter or a click chooses one.
 
     Signals:
@@ -67,26 +44,20 @@ class SearchResults(QListView):
     chosen = Signal(object)
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(theme, "Search results", parent)
         self._hits = _Model()
         self.setModel(self._hits)
-        self.setItemDelegate(_Delegate(theme, self))
-        self.setAccessibleName("Search results")
-        self.setUniformItemSizes(True)
-        self.setMouseTracking(True)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.clicked.connect(lambda index: self.chosen.emit(self._hits.hits[index.row()]))
-        theme.changed.connect(self.viewport().update)
+        self.setItemDelegate(_Delegate(theme, _ROW, self, gap=2))
+        self.row_opened.connect(lambda number: self.chosen.emit(self.hits[number]))
 
     @property
     def hits(self) -> tuple[SearchHit, ...]:
         """What is shown."""
-        return self._hits.hits
+        return self._hits.rows
 
     def set_hits(self, hits: tuple[SearchHit, ...]) -> None:
         """Show these; the first becomes current."""
-        self._hits.set_hits(hits)
+        self._hits.set_rows(hits)
         if hits:
             self.setCurrentIndex(self._hits.index(0))
 
@@ -94,36 +65,15 @@ class SearchResults(QListView):
         """Choose the hit that is current, if there is one."""
         index = self.currentIndex()
         if self.isVisible() and index.isValid():
-            self.chosen.emit(self._hits.hits[index.row()])
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Choose with Enter."""
-        if event.key() in {Qt.Key.Key_Return, Qt.Key.Key_Enter}:
-            self.choose_current()
-        else:
-            super().keyPressEvent(event)
+            self.row_opened.emit(index.row())
 
 
-class _Delegate(QStyledItemDelegate):
-    def __init__(self, theme: Theme, parent: QWidget) -> None:
-        super().__init__(parent)
-        self._theme = theme
-
-    def sizeHint(self, _option: QStyleOptionViewItem, _index: Index) -> QSize:
-        return QSize(120, 76)
-
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+class _Delegate(RowDelegate):
+    def paint_row(
+        self, painter: QPainter, option: QStyleOptionViewItem, box: QRect, index: Index
+    ) -> None:
         colours, metrics = self._theme.palette, self._theme.metrics
-        box = option.rect.adjusted(0, 2, 0, -2)
-        state = option.state
         hit = cast("SearchHit", index.data(_HIT_ROLE))
-        painter.save()
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        selected = bool(state & QStyle.StateFlag.State_Selected)
-        if selected or state & QStyle.StateFlag.State_MouseOver:
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(QColor(colours.accent_soft if selected else colours.hover))
-            painter.drawRoundedRect(box, metrics.radius_s, metrics.radius_s)
         font = QFont(option.font)
         font.setPixelSize(metrics.font_small)
         font.setWeight(QFont.Weight.DemiBold)
@@ -138,7 +88,6 @@ class _Delegate(QStyledItemDelegate):
         font.setPixelSize(metrics.font_caption)
         painter.setPen(QColor(colours.text_muted))
         _draw_snippet(painter, hit, font, QRectF(place.adjusted(0, 21, 0, 0)), colours)
-        painter.restore()
 
 
 def _draw_snippet(

@@ -31,9 +31,10 @@ class PageEntry:
 PAGES: Final = (
     PageEntry("chat", "Chat", "chat", "Ctrl+1"),
     PageEntry("documents", "Documents", "documents", "Ctrl+2"),
-    PageEntry("models", "Models", "model", "Ctrl+3"),
-    PageEntry("monitor", "Monitor", "monitor", "Ctrl+4"),
-    PageEntry("settings", "Settings", "settings", "Ctrl+5"),
+    PageEntry("jobs", "Jobs", "jobs", "Ctrl+3"),
+    PageEntry("models", "Models", "model", "Ctrl+4"),
+    PageEntry("monitor", "Monitor", "monitor", "Ctrl+5"),
+    PageEntry("settings", "Settings", "settings", "Ctrl+6"),
 )
 
 

@@ -4,27 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from PySide6.QtCore import (
-    QAbstractTableModel,
-    QModelIndex,
-    QPersistentModelIndex,
-    QSize,
-    Qt,
-    Signal,
-)
-from PySide6.QtGui import QBrush, QColor
-from PySide6.QtWidgets import (
-    QAbstractItemView,
-    QHeaderView,
-    QStyle,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
-    QTableView,
-    QWidget,
-)
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 from m1desk.ui.units import bytes_text, context_text
 from m1desk.ui.viewmodels.fit_panel import speed_range, verdict_look
+from m1desk.ui.widgets.plain_table import make_plain
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QResizeEvent
@@ -131,22 +117,6 @@ class VariantTableModel(QAbstractTableModel):
         self.dataChanged.emit(self.index(number, VERDICT), self.index(number, DECODE))
 
 
-class PlainDelegate(QStyledItemDelegate):
-    """Leaves verdicts and icons their colours in the selected row."""
-
-    def __init__(self, theme: Theme, view: QTableView) -> None:
-        super().__init__(view)
-        self._theme = theme
-
-    def initStyleOption(self, option: QStyleOptionViewItem, index: Index) -> None:
-        """Show the selection by the ground alone."""
-        super().initStyleOption(option, index)
-        off = QStyle.StateFlag.State_Selected | QStyle.StateFlag.State_HasFocus
-        if option.state & QStyle.StateFlag.State_Selected:
-            option.backgroundBrush = QBrush(QColor(self._theme.palette.accent_soft))
-        option.state &= ~off
-
-
 class VariantTable(QTableView):
     """One row a variant; the arrow keys select.
 
@@ -162,20 +132,7 @@ class VariantTable(QTableView):
         super().__init__(parent)
         self._variants = variants
         self.setModel(VariantTableModel(theme, variants))
-        self.setItemDelegate(PlainDelegate(theme, self))
-        self.setAccessibleName("Variants")
-        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.setTabKeyNavigation(False)
-        self.setShowGrid(False)
-        self.setWordWrap(False)
-        self.setIconSize(QSize(theme.metrics.icon, theme.metrics.icon))
-        self.verticalHeader().hide()
-        self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        self.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
+        make_plain(self, theme, "Variants", _ROW_HEIGHT)
         self._set_columns()
         self.clicked.connect(self._on_clicked)
         self.selectionModel().currentRowChanged.connect(self._on_current)
@@ -200,8 +157,6 @@ class VariantTable(QTableView):
 
     def _set_columns(self) -> None:
         header = self.horizontalHeader()
-        header.setHighlightSections(False)
-        header.viewport().setAutoFillBackground(False)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         header.setMinimumSectionSize(24)
         for column, width in _WIDTHS.items():
