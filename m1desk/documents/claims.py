@@ -40,7 +40,7 @@ _MOST_ABSENT_WORDS: Final = 25
 
 def find_unquoted(answer: str, citations: Sequence[Citation]) -> tuple[UnquotedClaim, ...]:
     """Find the sentences that neither hold a citation nor stand right before one."""
-    if not citations and _says_absent(answer):
+    if not citations and says_absent(answer):
         return ()
     masked = _masked(answer, citations)
     sentences = list(_sentences(masked))
@@ -52,7 +52,7 @@ def find_unquoted(answer: str, citations: Sequence[Citation]) -> tuple[UnquotedC
     )
 
 
-def _says_absent(answer: str) -> bool:
+def says_absent(answer: str) -> bool:
     """Whether an answer only says that the documents say nothing: no quote can bear that out."""
     sentences = list(_sentences(answer))
     if len(sentences) != 1 or re.search(r"\d", answer):

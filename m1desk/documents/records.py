@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from m1desk.documents.answers import Citation, ReadReceipt, UnquotedClaim
-from m1desk.documents.set_values import AnswerDetails
+from m1desk.documents.set_values import AnswerDetails, PageSpan, PassAnswer
 from m1desk.documents.values import (
     Document,
     ExtractionReport,
@@ -20,7 +20,7 @@ from m1desk.errors import M1DeskError
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 def document_text(document: Document) -> str:
@@ -71,13 +71,30 @@ def details_text(details: AnswerDetails) -> str:
 
 def details_from(text: str) -> AnswerDetails:
     """Read the details back; names that a newer version wrote are passed over."""
-    names = {field.name for field in fields(AnswerDetails)}
-    values: dict[str, Any] = {k: v for k, v in json.loads(text).items() if k in names}
+    return _details(json.loads(text))
+
+
+def _details(written: Mapping[str, Any]) -> AnswerDetails:
+    values = _known(AnswerDetails, written)
     for name, made in (("citations", Citation), ("unquoted", UnquotedClaim)):
         values[name] = tuple(made(**one) for one in values.get(name, ()))
-    for name in ("documents", "predicted_seconds"):
+    for name in ("documents", "predicted_seconds", "predicted_total_seconds"):
         if values.get(name) is not None:
             values[name] = tuple(values[name])
     if values.get("receipt") is not None:
         values["receipt"] = ReadReceipt(**values["receipt"])
+    values["passes"] = tuple(_pass_answer(one) for one in values.get("passes", ()))
     return AnswerDetails(**values)
+
+
+def _pass_answer(written: Mapping[str, Any]) -> PassAnswer:
+    values = _known(PassAnswer, written)
+    values["spans"] = tuple(PageSpan(**one) for one in values["spans"])
+    values["combines"] = tuple(values.get("combines", ()))
+    values["details"] = _details(values["details"])
+    return PassAnswer(**values)
+
+
+def _known(made: type[AnswerDetails | PassAnswer], written: Mapping[str, Any]) -> dict[str, Any]:
+    names = {field.name for field in fields(made)}
+    return {name: value for name, value in written.items() if name in names}

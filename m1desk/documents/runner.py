@@ -1,76 +1,28 @@
-"""Answers questions about sets of documents: prepares, asks, checks, and keeps what came."""
+"""Works on sets of documents, one thing at a time for each: answers questions, reads ahead."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import time
-from collections.abc import Callable
-from contextlib import aclosing
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING
 
-from m1desk.documents.asking import DocumentAnswer, DocumentQuestion, ask, check
+from m1desk.documents.asking import prepare_text, refuse_empty, too_long
+from m1desk.documents.budget import count_prompt
 from m1desk.documents.citations import CitationChecker
-from m1desk.documents.notices import (
-    QuestionDelta,
-    QuestionEnded,
-    QuestionNotice,
-    QuestionPrefill,
-    QuestionPreparing,
-    QuestionStarted,
-)
-from m1desk.documents.prompt import DocumentsText, lay_out
-from m1desk.documents.set_values import AnswerDetails, AskedQuestion, QuestionState
-from m1desk.engines.turn import (
-    ChatMessage,
-    PrefillProgress,
-    ReasoningDelta,
-    SamplingParameters,
-    TextDelta,
-    TurnEvent,
-)
-from m1desk.errors import BadInput, EngineFailed, M1DeskError
+from m1desk.documents.notices import PreparingEnded, PreparingStarted, PreparingStep, QuestionNotice
+from m1desk.documents.prompt import lay_out
+from m1desk.documents.question_run import AskedDocuments, AskingEngine, QuestionRun, Wish, told
+from m1desk.documents.stopping import Stoppable
+from m1desk.engines import PrepareFinished
+from m1desk.errors import BadInput, EngineFailed
 
 if TYPE_CHECKING:
+    from m1desk.documents.prompt import DocumentsText
+    from m1desk.documents.set_values import AskedQuestion
     from m1desk.documents.sets import DocumentSets
-    from m1desk.engines import CheckpointPlan, EngineClient
 
-_log = logging.getLogger(__name__)
-
-_SAVE_SECONDS: Final = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class AskingEngine:
-    """The engine that answers, as it is loaded now.
-
-    Attributes:
-        model: its name.
-        context_tokens: its context length.
-        state_name: names the state that is kept of documents; None where the engine keeps none.
-        checkpoint: when a long reading saves its state on the way; None for the default.
-    """
-
-    client: EngineClient
-    model: str
-    context_tokens: int
-    state_name: Callable[[DocumentsText], str] | None = None
-    checkpoint: CheckpointPlan | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """A question to be asked.
-
-    Attributes:
-        predicted_seconds: to the first token, as [low, high], to be kept beside the real time.
-    """
-
-    set_id: int
-    question: str
-    sampling: SamplingParameters = field(default_factory=SamplingParameters)
-    predicted_seconds: tuple[float, float] | None = None
+__all__ = ["AskingEngine", "QuestionRunner", "Wish"]
 
 
 class QuestionRunner:
@@ -82,48 +34,100 @@ class QuestionRunner:
     def __init__(self, sets: DocumentSets, emit: Callable[[QuestionNotice], None]) -> None:
         self._sets = sets
         self._emit = emit
-        self._running: dict[int, _Asking] = {}
+        self._running: dict[int, Stoppable] = {}
         self._last: tuple[str, CitationChecker] | None = None
 
     @property
     def running(self) -> frozenset[int]:
-        """Ids of the sets that are being asked about."""
+        """Ids of the sets that are being asked about, or prepared."""
         return frozenset(self._running)
 
     async def ask(self, wish: Wish, engine: AskingEngine) -> AskedQuestion:
         """Ask, and return the question with its answer when it has ended, however it ended.
 
         Raises:
-            BadInput: an empty question, a set without text, or one that is being asked about.
+            BadInput: an empty question, a set without text, one that is being worked on, or a
+                question that can't be gone on with.
             StorageError: the answer can't be kept.
         """
-        if wish.set_id in self._running:
-            raise BadInput(
-                "These documents are still being asked about.", "", "Wait for the answer."
-            )
-        if not wish.question.strip():
-            raise BadInput("There is no question.", "", "Type what you want to know.")
-        asking = _Asking(self._sets, self._emit, wish, engine)
-        self._running[wish.set_id] = asking
-        try:
-            documents, names = await asyncio.to_thread(self._documents, wish.set_id)
-            return await asking.run(documents, names, self._checker)
-        finally:
-            del self._running[wish.set_id]
-            asking.ended.set()
+        run = QuestionRun(self._sets, self._emit, wish, engine)
+        async with self._alone(wish.set_id, run):
+            refuse_empty(wish.question)
+            asked = await asyncio.to_thread(self._documents, wish.set_id)
+            return await run.run(asked, self._checker)
+
+    async def prepare(self, set_id: int, engine: AskingEngine) -> PrepareFinished | None:
+        """Read a set's documents and keep what was read; None when that was stopped.
+
+        A question does the same before it is asked. How it goes and ends is told as notices too.
+
+        Raises:
+            BadInput: a set without text, one that is being worked on, or one that does not fit.
+            M1DeskError: the engine failed, or keeps nothing.
+        """
+        run = Stoppable()
+        async with self._alone(set_id, run):
+            self._emit(PreparingStarted(set_id))
+            run.listen()
+            try:
+                finished = await self._prepare(set_id, engine)
+            except asyncio.CancelledError:
+                self._emit(PreparingEnded(set_id))
+                if not run.take_stop():
+                    raise
+                return None
+            except Exception as error:
+                self._emit(PreparingEnded(set_id, error=told(error)))
+                raise
+            self._emit(PreparingEnded(set_id, finished))
+            return finished
 
     async def stop(self, set_id: int) -> None:
-        """Stop the answer that is being written and wait for its end; what arrived is kept."""
-        asking = self._running.get(set_id)
-        if asking is not None:
-            asking.stop()
-            await asking.ended.wait()
+        """Stop what is done with a set and wait for its end; what arrived is kept."""
+        running = self._running.get(set_id)
+        if running is not None:
+            running.stop()
+            await running.ended.wait()
 
     async def stop_all(self) -> None:
-        """Stop every answer and wait for their ends."""
+        """Stop everything and wait for the ends."""
         await asyncio.gather(*(self.stop(set_id) for set_id in self.running))
 
-    def _documents(self, set_id: int) -> tuple[DocumentsText, tuple[str, ...]]:
+    # -- inside ------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _alone(self, set_id: int, work: Stoppable) -> AsyncIterator[None]:
+        """Do one thing at a time with a set."""
+        if set_id in self._running:
+            raise BadInput(
+                "These documents are still being worked on.", "", "Wait for the end, or stop it."
+            )
+        self._running[set_id] = work
+        try:
+            yield
+        finally:
+            del self._running[set_id]
+            work.ended.set()
+
+    async def _prepare(self, set_id: int, engine: AskingEngine) -> PrepareFinished:
+        text = (await asyncio.to_thread(self._documents, set_id)).text
+        name = engine.state_name(text) if engine.state_name is not None else None
+        if name is None:
+            raise BadInput(
+                "This engine keeps no documents.", "", "Ask about them: they are read each time."
+            )
+        tokens = await count_prompt(engine.client, text, "")
+        if tokens > engine.context_tokens:
+            raise too_long(tokens, 0, engine.context_tokens)
+        preparing = prepare_text(engine.client, text, name, engine.checkpoint)
+        async with aclosing(preparing) as steps:
+            async for step in steps:
+                if isinstance(step, PrepareFinished):
+                    return step
+                self._emit(PreparingStep(set_id, step))
+        raise EngineFailed("The documents could not be prepared.", "", "Try again.")
+
+    def _documents(self, set_id: int) -> AskedDocuments:
         used = [one.document for one in self._sets.files(set_id) if one.included and one.document]
         if not used:
             raise BadInput(
@@ -131,7 +135,7 @@ class QuestionRunner:
                 "No file of this set could be read, or all are left out.",
                 "Add documents, or take some of them in again.",
             )
-        return lay_out(used), tuple(one.name for one in used)
+        return AskedDocuments(tuple(used), lay_out(used))
 
     def _checker(self, documents: DocumentsText) -> CitationChecker:
         """Make a checker, or take the last one: it reads all the text."""
@@ -140,185 +144,3 @@ class QuestionRunner:
             known = (documents.text, CitationChecker(documents))
             self._last = known
         return known[1]
-
-
-class _Asking:
-    """One question on its way."""
-
-    def __init__(
-        self,
-        sets: DocumentSets,
-        emit: Callable[[QuestionNotice], None],
-        wish: Wish,
-        engine: AskingEngine,
-    ) -> None:
-        self._sets = sets
-        self._emit = emit
-        self._wish = wish
-        self._engine = engine
-        self._task: asyncio.Task[object] | None = None
-        self._stopping = False
-        self._text: list[str] = []
-        self._reasoning: list[str] = []
-        self._began = time.monotonic()
-        self._saved = self._began
-        self.ended = asyncio.Event()
-
-    def stop(self) -> None:
-        """End it at its next chance; asking twice is harmless."""
-        if self._task is not None and not self._stopping:
-            self._task.cancel()
-        self._stopping = True
-
-    def _is_stopped(self) -> bool:
-        return self._stopping
-
-    async def run(
-        self,
-        documents: DocumentsText,
-        names: tuple[str, ...],
-        checker_of: Callable[[DocumentsText], CitationChecker],
-    ) -> AskedQuestion:
-        """Ask to the end, whichever that is."""
-        wish, engine = self._wish, self._engine
-        question = self._sets.begin(
-            wish.set_id, wish.question.strip(), engine.model, documents.sha256
-        )
-        self._emit(QuestionStarted(question, wish.predicted_seconds))
-        known = AnswerDetails(documents=names, predicted_seconds=wish.predicted_seconds)
-        if self._is_stopped():  # while the documents were fetched
-            return self._close(replace(question, state="stopped", details=known))
-        self._task = asyncio.current_task()
-        checker: CitationChecker | None = None
-        try:
-            checker = await asyncio.to_thread(checker_of, documents)
-            answer = await self._stream(question, documents, checker)
-        except asyncio.CancelledError:
-            task, self._task = self._task, None
-            is_ours = self._is_stopped() and task is not None and not task.uncancel()
-            ended = await self._cut(question, "stopped", known, checker if is_ours else None)
-            if not is_ours:
-                raise  # the app itself is ending this, not the user's Stop
-            return ended
-        except Exception as error:  # noqa: BLE001 - whatever it is, what has come is kept
-            return await self._cut(question, "interrupted", known, checker, _told(error))
-        return self._close(self._complete(question, answer, known))
-
-    async def _stream(
-        self, question: AskedQuestion, documents: DocumentsText, checker: CitationChecker
-    ) -> DocumentAnswer:
-        engine, wish = self._engine, self._wish
-        name = engine.state_name(documents) if engine.state_name is not None else None
-        if name is not None:
-            messages = (ChatMessage("user", documents.constant),)
-            preparing = engine.client.prepare(name, messages, engine.checkpoint)
-            async with aclosing(preparing) as steps:
-                async for step in steps:
-                    self._emit(QuestionPreparing(question.id, wish.set_id, step))
-        asked = DocumentQuestion(documents, wish.question, wish.sampling, name)
-        answering = ask(engine.client, asked, checker, context_tokens=engine.context_tokens)
-        async with aclosing(answering) as events:
-            async for event in events:
-                if isinstance(event, DocumentAnswer):
-                    return event
-                self._take(question, event)
-        raise EngineFailed("The answer ended without its account.", "", "Ask again.")
-
-    def _take(self, question: AskedQuestion, event: TurnEvent) -> None:
-        match event:
-            case TextDelta(text):
-                self._text.append(text)
-                self._emit(QuestionDelta(question.id, question.set_id, "text", text))
-            case ReasoningDelta(text):
-                self._reasoning.append(text)
-                self._emit(QuestionDelta(question.id, question.set_id, "reasoning", text))
-            case PrefillProgress():
-                self._emit(QuestionPrefill(question.id, question.set_id, event))
-        if time.monotonic() - self._saved > _SAVE_SECONDS:
-            self._saved = time.monotonic()
-            self._save_partial(question)
-
-    def _save_partial(self, question: AskedQuestion) -> None:
-        try:
-            self._sets.save_partial(question.id, "".join(self._text), "".join(self._reasoning))
-        except M1DeskError as error:  # the answer goes on; its end is saved, or said not to be
-            _log.warning("question %d can't be saved on the way: %s", question.id, error)
-
-    def _complete(
-        self, question: AskedQuestion, answer: DocumentAnswer, known: AnswerDetails
-    ) -> AskedQuestion:
-        finished = answer.finished
-        use = finished.prepared
-        details = replace(
-            known,
-            citations=answer.checked.citations,
-            unquoted=answer.checked.unquoted,
-            receipt=answer.receipt,
-            first_token_seconds=finished.time_to_first_token,
-            seconds=time.monotonic() - self._began,
-            written_tokens=finished.completion_tokens,
-            prefill_tokens_per_second=finished.prefill_tokens_per_second,
-            decode_tokens_per_second=finished.tokens_per_second,
-            finish_reason=finished.finish_reason,
-            prepared_note=use.message if use is not None and not use.used else "",
-        )
-        return replace(
-            question,
-            state="complete",
-            answer=answer.checked.text,
-            reasoning=answer.reasoning,
-            details=details,
-        )
-
-    async def _cut(
-        self,
-        question: AskedQuestion,
-        state: QuestionState,
-        known: AnswerDetails,
-        checker: CitationChecker | None,
-        error: M1DeskError | None = None,
-    ) -> AskedQuestion:
-        """End an answer before its end; the quotes that have come are checked all the same."""
-        text = "".join(self._text).strip()
-        if checker is not None and text:
-            checked = await check(checker, text)
-            text = checked.text
-            known = replace(known, citations=checked.citations, unquoted=checked.unquoted)
-        if error is not None and not text:
-            state = "failed"
-        ended = replace(
-            question,
-            state=state,
-            answer=text,
-            reasoning="".join(self._reasoning),
-            details=replace(known, seconds=time.monotonic() - self._began),
-            error="" if error is None else _lines(error),
-        )
-        return self._close(ended)
-
-    def _close(self, ended: AskedQuestion) -> AskedQuestion:
-        """Write the end down and tell it; what can't be written is told all the same."""
-        try:
-            ended = self._sets.end(ended)
-        except M1DeskError as error:
-            _log.warning("question %d is not kept: %s", ended.id, error)
-            ended = replace(ended, error=f"{ended.error}\n{_lines(error)}".strip())
-        self._emit(QuestionEnded(ended))
-        return ended
-
-
-def _told(error: Exception) -> M1DeskError:
-    """Say for the person what ended an answer."""
-    if isinstance(error, M1DeskError):
-        _log.warning("a question ended with an error: %s", error)
-        return error
-    _log.error("a question ended with a fault of the program", exc_info=error)
-    return M1DeskError(
-        "The answer ended with an error of M1 Desk itself.",
-        f"{type(error).__name__}: {error}",
-        "Ask again; the log tells more.",
-    )
-
-
-def _lines(error: M1DeskError) -> str:
-    return "\n".join(part for part in (error.what, error.why, error.todo) if part)

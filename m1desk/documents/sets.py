@@ -23,6 +23,7 @@ from m1desk.errors import BadInput
 if TYPE_CHECKING:
     import sqlite3
 
+    from m1desk.documents.set_values import AnswerDetails
     from m1desk.documents.values import Document
     from m1desk.store import Database
 
@@ -221,6 +222,33 @@ class DocumentSets:
             (answer, reasoning, question_id),
         )
 
+    def save_details(self, question_id: int, details: AnswerDetails) -> None:
+        """Keep what is known of an answer on its way, such as the passes that have ended."""
+        self._database.execute(
+            "UPDATE document_questions SET details = ? WHERE id = ?",
+            (details_text(details), question_id),
+        )
+
+    def reopen(self, question_id: int) -> AskedQuestion:
+        """Begin a question that was cut off once more; its passes stay, its answer goes."""
+        self._database.execute(
+            "UPDATE document_questions SET state = 'streaming', answer = '', reasoning = '',"
+            " error = '' WHERE id = ?",
+            (question_id,),
+        )
+        return self.question(question_id)
+
+    def answer_lengths(self, model: str, most: int = 20) -> tuple[int, ...]:
+        """Lengths (tokens) of the last answers that a model wrote to their end, newest first."""
+        rows = self._database.query(
+            "SELECT json_extract(details, '$.written_tokens') AS tokens FROM document_questions"
+            " WHERE model = ? AND state = 'complete' AND tokens > 0"
+            " AND coalesce(json_extract(details, '$.planned_passes'), 0) = 0"
+            " ORDER BY id DESC LIMIT ?",
+            (model, most),
+        )
+        return tuple(int(row["tokens"]) for row in rows)
+
     def end(self, ended: AskedQuestion) -> AskedQuestion:
         """Write down how an answer ended, and return it as it is stored."""
         self._database.execute(
@@ -260,7 +288,8 @@ class DocumentSets:
     def recover(self) -> int:
         """Mark answers that a crash cut off; returns how many. Call it once at the start."""
         changed = self._database.execute(
-            "UPDATE document_questions SET state = CASE WHEN answer = '' THEN 'failed' ELSE"
+            "UPDATE document_questions SET state = CASE WHEN answer = '' AND"
+            " coalesce(json_array_length(details, '$.passes'), 0) = 0 THEN 'failed' ELSE"
             " 'interrupted' END, error = 'M1 Desk ended before the answer did.'"
             " WHERE state = 'streaming'"
         )

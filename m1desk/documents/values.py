@@ -200,7 +200,8 @@ class ReadProgress:
         files_total: known so far; it grows while folders and archives are opened.
         current: names of the files being read now.
         pages_done: pages read of all files.
-        bytes_done, bytes_total: of files done, and of all known so far.
+        bytes_done: of files done, and of those being read as far as their pages are.
+        bytes_total: of all files known so far.
         characters: read so far.
     """
 

@@ -14,6 +14,9 @@ from m1desk.documents import (
     DocumentSets,
     DocumentsText,
     PreparedStates,
+    PreparingEnded,
+    PreparingStarted,
+    PreparingStep,
     QuestionDelta,
     QuestionEnded,
     QuestionNotice,
@@ -180,3 +183,46 @@ async def test_an_answer_that_can_not_be_kept_is_shown_all_the_same(
     assert ended.checked.citations[0].status == "verified"
     assert "gone" in ended.error
     assert told[-1] == QuestionEnded(ended)
+
+
+async def test_documents_are_read_ahead_and_the_question_finds_them(
+    engine: LlamaEngine, sets: DocumentSets, set_id: int
+) -> None:
+    told: list[QuestionNotice] = []
+    runner = QuestionRunner(sets, told.append)
+    finished = await runner.prepare(set_id, _asking(engine, set_id))
+    assert finished is not None
+    assert told[0] == PreparingStarted(set_id)
+    assert told[-1] == PreparingEnded(set_id, finished)
+    assert any(isinstance(one, PreparingStep) for one in told)
+    ended = await runner.ask(Wish(set_id, "How long?", GREEDY), _asking(engine, set_id))
+    receipt = ended.details.receipt
+    assert receipt is not None
+    assert receipt.reused_tokens == finished.tokens
+    assert sets.questions(set_id) == (ended,)
+
+
+async def test_reading_ahead_is_stopped_and_refused_with_its_reason(
+    engine: LlamaEngine, sets: DocumentSets, set_id: int
+) -> None:
+    told: list[QuestionNotice] = []
+    stops: list[asyncio.Task[None]] = []
+
+    def hear(notice: QuestionNotice) -> None:
+        told.append(notice)
+        if isinstance(notice, PreparingStarted):
+            stops.append(asyncio.create_task(runner.stop(set_id)))
+
+    runner = QuestionRunner(sets, hear)
+    asking = _asking(engine, set_id)
+    assert await runner.prepare(set_id, asking) is None
+    await asyncio.gather(*stops)
+    assert told[-1] == PreparingEnded(set_id)
+    for refused in (replace(asking, state_name=None), replace(asking, context_tokens=50)):
+        runner = QuestionRunner(sets, told.append)
+        with pytest.raises(BadInput):
+            await runner.prepare(set_id, refused)
+        ended = told[-1]
+        assert isinstance(ended, PreparingEnded)
+        assert ended.error is not None
+    assert not runner.running

@@ -70,6 +70,11 @@ class Gathering:
         """Pages with text so far."""
         return len(self._pages)
 
+    @property
+    def share(self) -> float:
+        """How much of its pages was gone through, from 0 to 1; 0 while their number is unknown."""
+        return min(1.0, self._seen() / self._total) if self._total else 0.0
+
     def take(self, message: Mapping[str, Any]) -> None:
         """Take note of a message; raises KeyError, TypeError or ValueError when it is nonsense."""
         match message["is"]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +15,7 @@ from m1desk.documents.reading.gathering import Gathering
 from m1desk.documents.reading.messages import Order
 from m1desk.documents.reading.names import distinct_names, unique_name
 from m1desk.documents.reading.process import ReaderProcess
+from m1desk.documents.reading.work_folder import WorkFolder, sweep_work_folders
 from m1desk.documents.values import ReadingError, ReadOptions, ReadProgress, ReadResult
 
 _MOST_READERS: Final = 4
@@ -42,14 +41,18 @@ async def read_documents(
         A result for each path, in their order (a path given twice counts once); after a folder,
         an archive or a mail come those of the files in it. Whatever is wrong with a file is said
         in its report.
+
+    Raises:
+        StorageError: there is no place for temporary files.
     """
     options = options or ReadOptions()
-    folder = await asyncio.to_thread(tempfile.mkdtemp, prefix="m1desk-reading-")
+    folder = WorkFolder()
     try:
-        reading = _Reading(options, Path(folder), on_progress or (lambda _: None))
+        await asyncio.to_thread(sweep_work_folders)
+        reading = _Reading(options, folder.path, on_progress or (lambda _: None))
         return await reading.run(list(dict.fromkeys(_absolute(path) for path in paths)))
     finally:
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        await asyncio.to_thread(folder.remove)
 
 
 def _absolute(path: Path) -> Path:
@@ -143,7 +146,7 @@ class _Reading:
     async def _read(self, item: _Item, reader: ReaderProcess) -> None:
         modified = await asyncio.to_thread(_modified, item.shown) if item.is_temporary else None
         gathering = Gathering(item.shown, item.name, modified)
-        self._progress.begin(item)
+        self._progress.begin(item, gathering)
         self._orders += 1
         unpack_to = self._folder / str(self._orders)
         unpack_to.mkdir(mode=0o700)
@@ -154,7 +157,7 @@ class _Reading:
                 self._add_member(item, gathering, unpack_to, message)
             elif message["is"] == "refused":
                 self._refuse_member(item, message)
-            self._progress.gathered(item, gathering)
+            self._progress.report()
 
         try:
             await reader.read(self._order(item, unpack_to), on_message)
@@ -255,26 +258,23 @@ class _Progress:
         self._last = 0.0
         self._total = self._done = self._bytes_total = self._bytes_done = 0
         self._pages = self._characters = 0
-        self._current: dict[_Item, tuple[int, int]] = {}
+        self._current: dict[_Item, Gathering] = {}
 
     def found(self, item: _Item) -> None:
         self._total += 1
         self._bytes_total += item.size
 
-    def begin(self, item: _Item) -> None:
-        self._current[item] = (0, 0)
-        self.report()
-
-    def gathered(self, item: _Item, gathering: Gathering) -> None:
-        self._current[item] = (gathering.pages_read, gathering.characters)
+    def begin(self, item: _Item, gathering: Gathering) -> None:
+        self._current[item] = gathering
         self.report()
 
     def end(self, item: _Item) -> None:
-        pages, characters = self._current.pop(item, (0, 0))
+        gathering = self._current.pop(item, None)
         self._done += 1
         self._bytes_done += item.size
-        self._pages += pages
-        self._characters += characters
+        if gathering is not None:  # None when no reader could be started
+            self._pages += gathering.pages_read
+            self._characters += gathering.characters
         self.report()
 
     def report(self, *, at_once: bool = False) -> None:
@@ -282,14 +282,15 @@ class _Progress:
         if not at_once and now - self._last < _PROGRESS_SECONDS:
             return
         self._last = now
-        counts = self._current.values()
+        current = self._current.values()
+        begun = sum(int(item.size * one.share) for item, one in self._current.items())
         progress = ReadProgress(
             files_done=self._done,
             files_total=self._total,
             current=tuple(item.name for item in self._current),
-            pages_done=self._pages + sum(pages for pages, _ in counts),
-            bytes_done=self._bytes_done,
+            pages_done=self._pages + sum(one.pages_read for one in current),
+            bytes_done=self._bytes_done + begun,
             bytes_total=self._bytes_total,
-            characters=self._characters + sum(characters for _, characters in counts),
+            characters=self._characters + sum(one.characters for one in current),
         )
         self._on_progress(progress)
