@@ -9,19 +9,15 @@ at once, with as many repositories and files as are asked for. Exits with 1 when
 from __future__ import annotations
 
 import argparse
-import gc
-import json
-import statistics
 import sys
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from PySide6.QtWidgets import QApplication, QLabel, QSlider  # noqa: E402 - after the path
+from PySide6.QtWidgets import QLabel, QSlider  # noqa: E402 - after the path
 
-from bench.ui import Stalls, wait  # noqa: E402 - after the path; sets the platform
+from bench.window import StallFigures, application, measured, settle, tell, wait  # noqa: E402 - after the path; sets the platform
 from m1desk.fit import fitted_efficiencies, known_variants, load_machine  # noqa: E402 - after the path
 from m1desk.models import (  # noqa: E402 - after the path
     GgufHeader,
@@ -40,7 +36,6 @@ from m1desk.ui.viewmodels.discover_machine import PlannedMachine  # noqa: E402 -
 from m1desk.ui.viewmodels.discover_parts import DiscoverParts  # noqa: E402 - after the path
 
 ROWS = 500
-GOAL_MS = 50.0
 MACHINES = ("strix-halo-128", "rtx-5090-x4")
 MODEL = "MiniMax-M1-80k"
 
@@ -69,30 +64,13 @@ class ManyModels(Hub):
         return self._header
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """Stalls in milliseconds; `own` is what the window's thread computed of the longest itself.
-
-    On a machine that others keep busy only `own` says something about the window.
-    """
-
-    what: str
-    p50_ms: float
-    p99_ms: float
-    max_ms: float
-    own_p99_ms: float
-    own_max_ms: float
-
-
 class Bench:
     """The Models page with all that belongs to Discover."""
 
     def __init__(self, rows: int) -> None:
-        app = QApplication.instance() or QApplication([])
-        assert isinstance(app, QApplication)
         self.rows = rows
         self.hub = ManyModels(rows)
-        self.theme = Theme(app, "light")
+        self.theme = Theme(application(), "light")
         self.bridge = Bridge()
         here = PlannedMachine(load_machine(MACHINES[0]), fitted_efficiencies())
         self.parts = DiscoverParts(self.bridge, lambda: self.hub, lambda _machine: here)
@@ -100,10 +78,9 @@ class Bench:
         self.page = ModelsPage(self.theme, QLabel("My Models"), discover=self.discover)
         self.page.resize(1000, 700)
         self.page.show()
-        gc.freeze()  # as the app does when its parts are there
-        wait(lambda: False, 0.5)
+        settle()
 
-    def open(self) -> Figures:
+    def open(self) -> StallFigures:
         """Show Discover until the first model's rows are all planned."""
         variants = self.parts.variants
 
@@ -115,7 +92,7 @@ class Bench:
 
         return measured("open", run)
 
-    def find(self) -> Figures:
+    def find(self) -> StallFigures:
         """Show as many models as the Hub gives, then one with as many variants."""
         variants = self.parts.variants
 
@@ -129,7 +106,7 @@ class Bench:
         assert all(variants.plan_of(number) for number in range(self.rows))
         return found
 
-    def slide(self, machine: str) -> Figures:
+    def slide(self, machine: str) -> StallFigures:
         """Move the slider from end to end for five seconds, as a hand does: 60 steps a second."""
         self.parts.machines.choose(machine)
         slider = self.discover.pane.controls.context.findChild(QSlider)
@@ -148,20 +125,7 @@ class Bench:
         self.bridge.stop()
 
 
-def measured(what: str, run: object) -> Figures:
-    """Stalls while something runs."""
-    assert callable(run)
-    stalls = Stalls()
-    stalls.start()
-    run()
-    stalls.stop()
-    cuts = statistics.quantiles(stalls.milliseconds, n=100, method="inclusive")
-    own = statistics.quantiles(stalls.own_milliseconds, n=100, method="inclusive")
-    longest = max(stalls.milliseconds)
-    return Figures(what, cuts[49], cuts[98], longest, own[98], max(stalls.own_milliseconds))
-
-
-def measure(rows: int) -> list[Figures]:
+def measure(rows: int) -> list[StallFigures]:
     """Run all measurements."""
     bench = Bench(rows)
     try:
@@ -175,20 +139,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=ROWS, help="models, and variants of one")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
-    figures = measure(arguments.rows)
-    missed = [figure.what for figure in figures if figure.max_ms > GOAL_MS]
-    if arguments.json:
-        report = {"stalls": [asdict(one) for one in figures], "goal_ms": GOAL_MS, "missed": missed}
-        print(json.dumps(report))
-    else:
-        for one in figures:
-            mark = "   MISSED" if one.what in missed else ""
-            print(
-                f"{one.what:44} p50 {one.p50_ms:6.2f}  p99 {one.p99_ms:6.2f}  "
-                f"max {one.max_ms:7.2f} ms (own p99 {one.own_p99_ms:6.2f}, "
-                f"max {one.own_max_ms:6.2f})   goal <= {GOAL_MS:g}{mark}"
-            )
-    return 1 if missed else 0
+    return tell(measure(arguments.rows), as_json=arguments.json)
 
 
 if __name__ == "__main__":

@@ -21,21 +21,20 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop, Qt, QTimer  # noqa: E402 - after the path and the platform
-from PySide6.QtWidgets import QApplication  # noqa: E402 - after the path and the platform
+from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop  # noqa: E402 - after the path
 
-from m1desk.chat import ConversationStore, TurnRunner  # noqa: E402 - after the path and the platform
-from m1desk.engines.status import EngineState, EngineStatus  # noqa: E402 - after the path and the platform
-from m1desk.engines.turn import ChatRequest, TextDelta, TurnEvent, TurnFinished  # noqa: E402 - after the path and the platform
-from m1desk.store import Database  # noqa: E402 - after the path and the platform
-from m1desk.ui.bridge import Bridge  # noqa: E402 - after the path and the platform
-from m1desk.ui.pages.chat_page import ChatPage  # noqa: E402 - after the path and the platform
-from m1desk.ui.theme import Theme  # noqa: E402 - after the path and the platform
-from m1desk.ui.viewmodels.chat import ChatViewModel  # noqa: E402 - after the path and the platform
+from bench.window import Stalls, application, settle, wait  # noqa: E402 - after the path; sets the platform
+from m1desk.chat import ConversationStore, TurnRunner  # noqa: E402 - after the path
+from m1desk.engines.status import EngineState, EngineStatus  # noqa: E402 - after the path
+from m1desk.engines.turn import ChatRequest, TextDelta, TurnEvent, TurnFinished  # noqa: E402 - after the path
+from m1desk.store import Database  # noqa: E402 - after the path
+from m1desk.ui.bridge import Bridge  # noqa: E402 - after the path
+from m1desk.ui.pages.chat_page import ChatPage  # noqa: E402 - after the path
+from m1desk.ui.theme import Theme  # noqa: E402 - after the path
+from m1desk.ui.viewmodels.chat import ChatViewModel  # noqa: E402 - after the path
 
 TOKENS_PER_SECOND = 1000
 CHARACTERS = 100_000
@@ -94,55 +93,11 @@ class FastEngine:
         yield TurnFinished("stop", 20, len(self._tokens), 0, 0.01, TOKENS_PER_SECOND, 1000.0)
 
 
-class Stalls:
-    """A timer of one millisecond; what passes beyond that between two ticks is a stall.
-
-    `own_milliseconds` is the part of it that this thread computed itself, without the time that
-    other threads and programs took from it.
-    """
-
-    def __init__(self) -> None:
-        self.milliseconds: list[float] = []
-        self.own_milliseconds: list[float] = []
-        self._last = 0.0
-        self._last_own = 0.0
-        self._timer = QTimer()
-        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
-        self._timer.setInterval(1)
-        self._timer.timeout.connect(self._tick)
-
-    def start(self) -> None:
-        self._last, self._last_own = time.perf_counter(), time.thread_time()
-        self._timer.start()
-
-    def stop(self) -> None:
-        self._timer.stop()
-
-    def _tick(self) -> None:
-        now, own = time.perf_counter(), time.thread_time()
-        self.milliseconds.append(max(0.0, (now - self._last) * 1000 - 1))
-        self.own_milliseconds.append((own - self._last_own) * 1000)
-        self._last, self._last_own = now, own
-
-
-def wait(until: Callable[[], bool], seconds: float) -> None:
-    """Let the window live until something holds, at most for so many seconds."""
-    loop = QEventLoop()
-    timer = QTimer()
-    timer.setInterval(5)
-    timer.timeout.connect(lambda: loop.quit() if until() else None)
-    timer.start()
-    QTimer.singleShot(int(seconds * 1000), loop.quit)
-    loop.exec()
-
-
 class Bench:
     """The chat page with all that belongs to it, in a folder of its own."""
 
     def __init__(self, folder: Path) -> None:
-        app = QApplication.instance() or QApplication([])
-        assert isinstance(app, QApplication)
-        self.theme = Theme(app, "light")
+        self.theme = Theme(application(), "light")
         self.bridge = Bridge()
         self.store = self.on_loop(lambda: ConversationStore(Database(folder / "bench.db")))
         self.runner = self.on_loop(lambda: TurnRunner(self.store, self.bridge.post))
@@ -151,7 +106,7 @@ class Bench:
         self.page.resize(1200, 800)
         self.page.show()
         self.models.start()
-        wait(lambda: False, 0.3)
+        settle()
 
     def on_loop(self, make: Callable[[], object]) -> object:
         made: list[object] = []

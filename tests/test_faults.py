@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -11,59 +10,36 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import psutil
 import pytest
+from support.windows import alive, measured_folders, run_record, running_window, wait_until
 
 from m1desk.chat import ConversationStore, Message
-from m1desk.engines.calibration import EngineCalibration, calibration_key
-from m1desk.store import Database, Folders, Measurements
+from m1desk.store import Database, Folders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX")
+    import psutil
 
-SECONDS_TO_VANISH = 2.0
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX")
 
 
 @pytest.fixture
 def folders(home: Path) -> Folders:
-    """Folders of a user whose machine was measured before: safe settings run everywhere."""
-    made = Folders.under(home)
-    with Database(made.database) as database:
-        safe = EngineCalibration(threads=1, self_test="safe_only")
-        Measurements(database).put(calibration_key(), safe.to_dict())
-    return made
+    return measured_folders(home)
 
 
 @contextmanager
-def answering_window(model: Path, folders: Folders) -> Iterator[psutil.Process]:
+def answering_window(model: Path, folders: Folders) -> Iterator[psutil.Popen]:
     """A real window in a process of its own, in the middle of a long answer."""
-    process = psutil.Popen(
-        [sys.executable, "-m", "m1desk", str(model), "--ask", "Tell me a long story."],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
-    )
-    family: list[psutil.Process] = []
-    try:
-        wait_until(lambda: len(answer(folders, default="")) > 200, "an answer begins")
-        family = process.children(recursive=True)
-        yield process
-    finally:
-        for one in [process, *family]:
-            if one.is_running():
-                one.kill()
-        process.wait()
+    words = ("m1desk", str(model), "--ask", "Tell me a long story.")
 
+    def has_begun(_: psutil.Popen) -> bool:
+        return len(answer(folders, default="")) > 200
 
-def wait_until(happened: object, what: str, seconds: float = 60.0) -> None:
-    assert callable(happened)
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline, f"waited in vain until {what}"
-        time.sleep(0.02)
+    with running_window(words, has_begun, "an answer begins") as window:
+        yield window
 
 
 def last_message(folders: Folders) -> Message | None:
@@ -77,17 +53,6 @@ def last_message(folders: Folders) -> Message | None:
 def answer(folders: Folders, default: str) -> str:
     message = last_message(folders)
     return message.content if message and message.role == "assistant" else default
-
-
-def run_record(folders: Folders) -> dict[str, dict[str, int]]:
-    (path,) = folders.runs.glob("*.json")
-    record: dict[str, dict[str, int]] = json.loads(path.read_text())
-    return record
-
-
-def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
-    _, left = psutil.wait_procs(processes, timeout=SECONDS_TO_VANISH)
-    return [one for one in left if one.status() != psutil.STATUS_ZOMBIE]
 
 
 def test_a_killed_window_leaves_no_process_and_keeps_the_partial_answer(

@@ -1,4 +1,4 @@
-"""A running model behind one face: the llama.cpp child under its guard, the client, calibration.
+"""A running model behind one face: the llama.cpp child under its guard, a server elsewhere.
 
 Names are imported when they are first asked for: the guard is a module of this package, and has
 to start without waiting for an HTTP library.
@@ -31,7 +31,15 @@ if TYPE_CHECKING:
         StateRefusal,
         StateSaved,
     )
-    from m1desk.engines.progress import Patience
+    from m1desk.engines.progress import Effort, Patience, ProgressWatch, measure_effort
+    from m1desk.engines.remote.abilities import ServedModel, ServerAbilities
+    from m1desk.engines.remote.connection import RemoteClient, connect
+    from m1desk.engines.remote.examine import examine_server
+    from m1desk.engines.remote.profile_store import ProfileStore
+    from m1desk.engines.remote.profiles import ServerProfile, SshTunnel
+    from m1desk.engines.remote.secrets import SecretVault, ServerSecrets
+    from m1desk.engines.remote.verdicts import Outcome, Step, StepVerdict
+    from m1desk.engines.remote.watchdog import StallPatience
     from m1desk.engines.runs import EndedProcess, sweep_leftovers
     from m1desk.engines.speeds import efficiencies_measured_here, measured_speeds, note_answer
     from m1desk.engines.status import (
@@ -45,6 +53,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CalibrationProgress",
     "CheckpointPlan",
+    "Effort",
     "EndedProcess",
     "Endpoint",
     "EngineCalibration",
@@ -58,16 +67,32 @@ __all__ = [
     "Forecast",
     "LlamaEngine",
     "LlamaSettings",
+    "Outcome",
     "Patience",
     "PrepareEvent",
     "PrepareFinished",
     "PreparedDocument",
+    "ProfileStore",
+    "ProgressWatch",
+    "RemoteClient",
+    "SecretVault",
+    "ServedModel",
+    "ServerAbilities",
+    "ServerProfile",
+    "ServerSecrets",
+    "SshTunnel",
+    "StallPatience",
     "StateNotSaved",
     "StateRefusal",
     "StateSaved",
+    "Step",
+    "StepVerdict",
     "calibrate",
+    "connect",
     "efficiencies_measured_here",
+    "examine_server",
     "forecast_of",
+    "measure_effort",
     "measured_speeds",
     "note_answer",
     "remembered_calibration",
@@ -98,7 +123,15 @@ _HOMES: Final = {
         "StateRefusal",
         "StateSaved",
     ),
-    "progress": ("Patience",),
+    "progress": ("Effort", "Patience", "ProgressWatch", "measure_effort"),
+    "remote.abilities": ("ServedModel", "ServerAbilities"),
+    "remote.connection": ("RemoteClient", "connect"),
+    "remote.examine": ("examine_server",),
+    "remote.profile_store": ("ProfileStore",),
+    "remote.profiles": ("ServerProfile", "SshTunnel"),
+    "remote.secrets": ("SecretVault", "ServerSecrets"),
+    "remote.verdicts": ("Outcome", "Step", "StepVerdict"),
+    "remote.watchdog": ("StallPatience",),
     "runs": ("EndedProcess", "sweep_leftovers"),
     "speeds": ("efficiencies_measured_here", "measured_speeds", "note_answer"),
     "status": ("Endpoint", "EngineFailure", "EngineState", "EngineStatus", "LlamaSettings"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from m1desk.engines.status import Endpoint
     from m1desk.engines.turn import ChatMessage, ChatRequest, TurnEvent
 
+_log = logging.getLogger(__name__)
+
 _CONNECT_SECONDS: Final = 5.0
 _ANSWER_SECONDS: Final = 60.0
 _COUNT_SECONDS: Final = 300.0  # a million tokens take a while to count
@@ -45,13 +48,27 @@ _STREAMING: Final = httpx.Timeout(_CONNECT_SECONDS, read=None, write=None)
 class EngineClient:
     """A model at an endpoint. Use it on one loop, and close it with `aclose`."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        headers: Mapping[str, str] | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """Make no connection yet.
+
+        Args:
+            endpoint: where the model answers.
+            headers: sent with every request beside the key.
+            transport: the way there, for other than a plain connection.
+        """
         self._endpoint = endpoint
         self._keeps_prepared: bool | None = None  # None: not asked yet
-        headers = {"Authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}
+        bearer = {"Authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}
         self._http = httpx.AsyncClient(
             base_url=endpoint.base_url,
-            headers=headers,
+            headers={**bearer, **(headers or {})},
+            transport=transport,
             timeout=httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS),
             limits=httpx.Limits(max_connections=None),
             trust_env=False,  # a proxy of the user's has no business between us and this machine
@@ -83,7 +100,7 @@ class EngineClient:
                 request.prepared, used=False, reason="unsupported", message=_KEEPS_NONE
             )
             request = replace(request, prepared=None)
-        body = request_body(self.model, request)
+        body = self._turn_body(request)
         async with (
             self._open_stream("/v1/chat/completions", body) as response,
             aclosing(_chunks(response)) as chunks,
@@ -185,7 +202,9 @@ class EngineClient:
         return await self._count({"content": text})
 
     async def _count(self, what: Mapping[str, object]) -> int:
-        body = {"model": self.model, **what}
+        # The ids of a million tokens would cost as much as the counting; who doesn't know the
+        # wish for the count alone sends them all the same.
+        body = {"model": self.model, **what, "count_only": True}
         response = await self._ask("POST", "/tokenize", json=body, seconds=_COUNT_SECONDS)
         count = _object(response).get("count")
         if not isinstance(count, int):
@@ -224,6 +243,12 @@ class EngineClient:
         except ValueError as error:
             raise _not_understood(response) from error
 
+    def _turn_body(self, request: ChatRequest) -> dict[str, object]:
+        return request_body(self.model, request)
+
+    def _explain(self, error: httpx.HTTPError | httpx.StreamError) -> EngineUnreachable:
+        return _unreachable(error)
+
     def _refuse_closed(self) -> None:
         if self._http.is_closed:
             raise EngineUnreachable(
@@ -238,7 +263,7 @@ class EngineClient:
         try:
             response = await self._http.request(method, path, json=json, timeout=limits)
         except (httpx.HTTPError, httpx.StreamError) as error:
-            raise _unreachable(error) from error
+            raise self._explain(error) from error
         if not response.is_success:
             raise refusal_from_response(response.status_code, response.content)
         return response
@@ -253,7 +278,7 @@ class EngineClient:
                     raise refusal_from_response(response.status_code, await _beginning(response))
                 yield response
         except (httpx.HTTPError, httpx.StreamError) as error:
-            raise _unreachable(error) from error
+            raise self._explain(error) from error
 
 
 async def _chunks(response: httpx.Response) -> AsyncGenerator[Mapping[str, Any], None]:
@@ -269,7 +294,8 @@ async def _chunks(response: httpx.Response) -> AsyncGenerator[Mapping[str, Any],
             events = decoder.feed(received)
             chunks = [json.loads(data) for data in events if data.strip() != _DONE]
         except (ValueError, RecursionError) as error:
-            raise _cut_off(f"What came is not a stream of JSON: {error}.") from error
+            _log.warning("a stream of the engine's can't be read: %s", error)
+            raise _cut_off("What came is not what an engine sends.") from error
         for chunk in chunks:
             if not isinstance(chunk, dict):
                 continue
@@ -315,7 +341,8 @@ def _unreachable(error: httpx.HTTPError | httpx.StreamError) -> EngineUnreachabl
         return EngineUnreachable(
             "The engine takes too long to answer.", "", "Wait until it is less busy and try again."
         )
-    return _cut_off(f"The connection was lost: {error or type(error).__name__}.")
+    _log.warning("a connection to the engine was lost: %s: %s", type(error).__name__, error)
+    return _cut_off("The connection to the engine broke off.")
 
 
 def _cut_off(why: str) -> EngineUnreachable:

@@ -16,21 +16,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointPlan:
-    """When a long preparation saves its state on the way.
+    """How long an interval of a long preparation is: the most reading that a crash may cost.
+
+    It is over when both its tokens and its time are (docs/prepared.md).
 
     Attributes:
-        first_tokens: the shortest interval (tokens).
-        growth: the least ratio of a checkpoint's tokens to those of the one before.
-        seconds: the least time from the end of one save to the next.
+        first_tokens: the fewest tokens of an interval.
+        growth: the least ratio of the tokens at its end to those at its beginning.
+        seconds: the least time it takes.
     """
 
-    first_tokens: int = 4096
-    growth: float = 1.25
-    seconds: float = 60.0
-
-    def next_position(self, position: int) -> int:
-        """Return the token from which on another is due after a checkpoint at `position`."""
-        return max(position + self.first_tokens, int(position * self.growth))
+    first_tokens: int = 8192
+    growth: float = 1.5
+    seconds: float = 120.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -355,6 +355,7 @@ class TokenizeBody(_Body):
     parse_special: bool | None = None
     add_generation_prompt: bool | None = None
     chat_template_kwargs: dict[str, Any] | None = None
+    count_only: bool = False
 
 
 class DetokenizeBody(_Body):

@@ -104,6 +104,11 @@ class Generation:
         """Whether part of the prompt is still to be read."""
         return self.read < len(self.prompt)
 
+    @property
+    def waits_for_disk(self) -> bool:
+        """Whether its prompt is read no further until a state of it is on the disk."""
+        return self.preparation is not None and self.preparation.must_wait(self.read)
+
     def note_saved_state(self, position: int, *, in_memory: bool, changed: bool) -> None:
         """Say what became of the saved state now that reading begins at `position`.
 

@@ -14,6 +14,7 @@ class Intake:
     def __init__(self) -> None:
         self._arrivals: deque[Generation] = deque()
         self._wake = threading.Condition()
+        self._is_woken = False
         self._closed_because: str | None = None
 
     def submit(self, generation: Generation) -> None:
@@ -27,15 +28,24 @@ class Intake:
 
     def cancel(self, generation: Generation) -> None:
         """Mark a request as given up, and wake the scheduler to see it."""
+        generation.cancelled = True
+        self.wake()
+
+    def wake(self) -> None:
+        """End the scheduler's `wait`, or its next one: it has something to see to."""
         with self._wake:
-            generation.cancelled = True
+            self._is_woken = True
             self._wake.notify()
 
-    def take(self, *, wait: bool) -> list[Generation]:
-        """What arrived since the last time; with `wait`, only once there is something."""
+    def wait(self) -> None:
+        """Return as soon as a request is here, or `wake` was called since the last `wait`."""
         with self._wake:
-            while wait and not self._arrivals:
-                self._wake.wait()
+            self._wake.wait_for(lambda: self._is_woken or self._arrivals)
+            self._is_woken = False
+
+    def take(self) -> list[Generation]:
+        """What arrived since the last time."""
+        with self._wake:
             arrived = list(self._arrivals)
             self._arrivals.clear()
         return arrived

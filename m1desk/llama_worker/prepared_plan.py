@@ -1,27 +1,49 @@
-"""When a preparation saves its state on the way."""
+"""What a crash may cost of a long preparation, and so when its state is saved on the way."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A moment of a reading: after `tokens` tokens, at `time` (seconds, monotonic)."""
+
+    tokens: int = 0
+    time: float = field(default_factory=time.monotonic)
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointPlan:
-    """When the state of a long prompt is saved on the way.
+    """How long an interval is: the most reading that a crash may cost, but for a last step.
 
-    Intervals grow with what is there, so that all checkpoints together write only a few times
-    what the last one does (with 1.25: five times).
+    An interval is over when both its tokens and its time are. Two checkpoints are taken in it:
+    while one is put on the disk, the other half is read. Intervals grow with what is there, so
+    that all checkpoints together write only a few times what the last one does (with 1.5: five
+    times).
 
     Attributes:
-        first_tokens: the shortest interval (tokens).
-        growth: the least ratio of a checkpoint's tokens to those of the one before.
-        seconds: the least time from the end of one save to the next.
+        first_tokens: the fewest tokens of an interval.
+        growth: the least ratio of the tokens at its end to those at its beginning.
+        seconds: the least time it takes.
     """
 
-    first_tokens: int = 4096
-    growth: float = 1.25
-    seconds: float = 60.0
+    first_tokens: int = 8192
+    growth: float = 1.5
+    seconds: float = 120.0
 
-    def next_position(self, position: int) -> int:
-        """From which token on another checkpoint is due after one at `position`."""
-        return max(position + self.first_tokens, int(position * self.growth))
+    def is_over(self, since: Mark, now: Mark) -> bool:
+        """Whether an interval that began at `since` has ended."""
+        return self._has_passed(1.0, since, now)
+
+    def is_half_over(self, since: Mark, now: Mark) -> bool:
+        """Whether half of an interval that began at `since` has passed."""
+        return self._has_passed(0.5, since, now)
+
+    def _has_passed(self, share: float, since: Mark, now: Mark) -> bool:
+        tokens = max(self.first_tokens, (self.growth - 1) * since.tokens)
+        return (
+            now.tokens - since.tokens >= share * tokens
+            and now.time - since.time >= share * self.seconds
+        )

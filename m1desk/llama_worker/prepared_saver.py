@@ -1,7 +1,8 @@
 """Saving a prompt's state while it is read: when a checkpoint is due, writing it, making it valid.
 
 The engine writes the file on the scheduler's thread, between two steps, since nobody else may use
-the context. All that follows (onto the disk, digest, manifest) goes on beside the next steps.
+the context. All that follows (onto the disk, digest, manifest) goes on beside the next steps; the
+reading waits for it only when it would get further ahead of the disk than a crash may cost.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,7 +20,7 @@ import numpy as np
 
 from m1desk.llama_worker.context import Context
 from m1desk.llama_worker.native import NativeLog
-from m1desk.llama_worker.prepared_plan import CheckpointPlan
+from m1desk.llama_worker.prepared_plan import CheckpointPlan, Mark
 from m1desk.llama_worker.slots import Slot
 from m1desk.llama_worker.states import Draft, SavedState, StateStore
 from m1desk.llama_worker.states_digest import Abandoned
@@ -56,26 +56,43 @@ class Preparation:
 
     Attributes:
         tell: hears what was saved, from any thread; must not block.
-        position: of the last save, or where reading began (tokens).
-        rested_at: when the last save ended (seconds, monotonic).
-        pending: a save whose file is written and not yet valid.
+        taken: where the last state was taken, or the reading began.
+        on_disk: where the last state that is valid was taken, or the reading began; moved on by
+            the saver's own thread.
+        draft: the last state that was written.
+        pending: the work of making it valid.
     """
 
     name: str
     plan: CheckpointPlan
     tell: Callable[[Saved | NotSaved], None]
-    position: int = 0
-    rested_at: float = field(default_factory=time.monotonic)
+    taken: Mark = field(default_factory=Mark)
+    on_disk: Mark = field(default_factory=Mark)
     draft: Draft | None = None
     pending: Future[None] | None = None
 
-    def is_due(self, position: int) -> bool:
-        """Whether a checkpoint is worth its cost after `position` tokens."""
-        return (
-            position >= self.plan.next_position(self.position)
-            and (self.pending is None or self.pending.done())
-            and time.monotonic() - self.rested_at >= self.plan.seconds
-        )
+    def begin(self, tokens: int) -> None:
+        """Reading begins, or begins again, behind a saved state of `tokens` tokens."""
+        self.taken = self.on_disk = Mark(tokens)
+
+    def is_due(self, tokens: int) -> bool:
+        """Whether a checkpoint is worth its cost after `tokens` tokens."""
+        return not self._is_saving and self.plan.is_half_over(self.taken, Mark(tokens))
+
+    def must_wait(self, tokens: int) -> bool:
+        """Whether reading on after `tokens` tokens would put more than an interval at risk."""
+        return self._is_saving and self.plan.is_over(self.on_disk, Mark(tokens))
+
+    def call_when_saved(self, call: Callable[[], None]) -> None:
+        """Call, on any thread, once nothing is being saved any more: now, if nothing is."""
+        if self.pending is None:
+            call()
+        else:
+            self.pending.add_done_callback(lambda _: call())
+
+    @property
+    def _is_saving(self) -> bool:
+        return self.pending is not None and not self.pending.done()
 
 
 class StateSaver:
@@ -97,18 +114,20 @@ class StateSaver:
             return
         if complete and preparation.draft is not None:
             preparation.draft.abandoned.set()  # soon outdone: its room on the disk is needed
+        draft = None
         try:
             draft = self._write(slot, generation, preparation.name, complete=complete)
         except Abandoned:
             return
         except Exception as error:  # noqa: BLE001 - a failed save is no reason to end other answers
             preparation.tell(_not_saved(error, complete=complete))
-        else:
+        taken = Mark(generation.read)
+        preparation.taken = taken  # also after a failure: it is not tried again at once
+        if draft is not None:
             preparation.draft = draft
-            preparation.pending = self._pool.submit(self._commit, draft, generation, preparation)
-        # also after a failure: it is not tried again at once
-        preparation.position = generation.read
-        preparation.rested_at = time.monotonic()
+            preparation.pending = self._pool.submit(
+                self._commit, draft, taken, generation, preparation
+            )
 
     def wait(self) -> None:
         """Return when all that was written so far is valid, or given up."""
@@ -144,8 +163,10 @@ class StateSaver:
             raise OSError(_cause(said), said or "the file is shorter than what was written")
         return Draft(name, path, tokens, complete)
 
-    def _commit(self, draft: Draft, generation: Generation, preparation: Preparation) -> None:
-        """On the saver's own thread."""
+    def _commit(
+        self, draft: Draft, taken: Mark, generation: Generation, preparation: Preparation
+    ) -> None:
+        """Make a state that was `taken` valid; on the saver's own thread."""
         try:
             manifest = self._store.commit(draft)
         except Abandoned:  # a checkpoint outdone by the whole, or all of it deleted: nobody waits
@@ -153,6 +174,7 @@ class StateSaver:
         except Exception as error:  # noqa: BLE001 - a silent end would leave the client waiting
             preparation.tell(_not_saved(error, complete=draft.complete))
         else:
+            preparation.on_disk = taken
             # if it has to start over, then from here; and what this replaced can be removed
             generation.saved = None if draft.complete else self._newest(draft.name)
             state = StateSaved(tokens=manifest.tokens, bytes=manifest.size)

@@ -142,6 +142,7 @@ class TokenizeRequest:
     Attributes:
         add_special: whether the vocabulary's opening and closing tokens are added.
         parse_special: whether the names of special tokens in the text become those tokens.
+        count_only: whether the ids themselves are left out of the answer.
     """
 
     text: str | None
@@ -151,6 +152,7 @@ class TokenizeRequest:
     parse_special: bool = True
     add_generation_prompt: bool = True
     template_arguments: Mapping[str, object] = field(default_factory=dict)
+    count_only: bool = False
 
 
 def parse_chat(body: object, defaults: SamplingOptions) -> GenerationRequest:
@@ -221,6 +223,7 @@ def parse_tokenize(body: object) -> TokenizeRequest:
         parse_special=given.parse_special is not False,
         add_generation_prompt=given.add_generation_prompt is not False,
         template_arguments=given.chat_template_kwargs or {},
+        count_only=given.count_only,
     )
 
 

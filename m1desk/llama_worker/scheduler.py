@@ -132,14 +132,17 @@ class Scheduler:
 
     def run_once(self) -> None:
         """One step of the scheduler's thread; waits when there is nothing to do."""
-        idle = not self._waiting and not self._active()
-        self._waiting.extend(self._intake.take(wait=idle))
+        self._waiting.extend(self._intake.take())
         self._drop_cancelled()
         self._resume()
         while (found := self._waiting.take_next()) is not None:
             self._begin(*found)
-        self._step()
+        going_on = [pair for pair in self._running() if not pair[1].waits_for_disk]
+        if going_on:
+            self._step(going_on)
         self._report()
+        if not going_on:
+            self._rest()
 
     def _fail(self, detail: str) -> None:
         """Tell everybody that there will be no answers any more."""
@@ -162,6 +165,13 @@ class Scheduler:
         for slot, generation in self._active():
             if generation.cancelled:
                 self._release(slot, generation)
+
+    def _rest(self) -> None:
+        """Sleep until a request arrives or is given up, or what is waited for is on the disk."""
+        for _, generation in self._running():
+            if generation.preparation is not None:
+                generation.preparation.call_when_saved(self._intake.wake)
+        self._intake.wait()
 
     def _report(self) -> None:
         self._metrics.requests_running.set(len(self._active()))
@@ -186,6 +196,9 @@ class Scheduler:
         generation.started = time.perf_counter()
         reuse = self._enter(generation, slot, reuse)
         generation.read = generation.reused = reuse
+        if generation.preparation is not None:
+            saved = generation.saved
+            generation.preparation.begin(min(reuse, saved.count) if saved else 0)
         generation.computed = 0  # if it starts over, what the slot still holds counts as reused
         self._metrics.reused_tokens.inc(reuse)
         generation.deliver(Progress(generation.prompt_progress()))
@@ -203,14 +216,12 @@ class Scheduler:
         if not in_memory and not changed:
             position = self._memory.enter_saved(slot, saved)
         generation.note_saved_state(position, in_memory=in_memory, changed=changed)
-        if generation.preparation is not None:
-            generation.preparation.position = min(position, saved.count)
         return position
 
     # One step
 
-    def _step(self) -> None:
-        runs = self._fill_batch()
+    def _step(self, going_on: list[tuple[Slot, Generation]]) -> None:
+        runs = self._fill_batch(going_on)
         if not runs:
             self._free_space()
             return
@@ -234,23 +245,25 @@ class Scheduler:
             elif run.ends_prompt or not run.reads_prompt:
                 self._write_or_give_up(run)
 
-    def _fill_batch(self) -> list[_Run]:
+    def _fill_batch(self, going_on: list[tuple[Slot, Generation]]) -> list[_Run]:
         self._batch.clear()
         runs: list[_Run] = []
-        writing = [pair for pair in self._running() if not pair[1].is_prefilling]
+        writing = [pair for pair in going_on if not pair[1].is_prefilling]
         for slot, generation in writing:
             if self._make_room(1):
                 runs.append(self._add(slot, generation, [generation.written[-1]]))
         budget = min(self._chunk_tokens(beside=len(writing)), self._batch.room)
-        for slot, generation in self._reading_order():
+        reading = [pair for pair in going_on if pair[1].is_prefilling]
+        for slot, generation in self._in_reading_order(reading):
             chunk = self._next_chunk(generation, budget)
             if chunk and self._make_room(len(chunk)):
                 runs.append(self._add(slot, generation, chunk))
                 budget -= len(chunk)
         return runs
 
-    def _reading_order(self) -> list[tuple[Slot, Generation]]:
-        reading = [pair for pair in self._running() if pair[1].is_prefilling]
+    def _in_reading_order(
+        self, reading: list[tuple[Slot, Generation]]
+    ) -> list[tuple[Slot, Generation]]:
         if self._steps % _OLDEST_FIRST_EVERY == 0:
             return sorted(reading, key=lambda pair: pair[1].started)
         return sorted(reading, key=lambda pair: len(pair[1].prompt) - pair[1].read)

@@ -57,7 +57,7 @@ def serve(port: int, options: EngineOptions) -> int:
     """Serve on `port` (0: any free one) until a signal; returns 1 when loading failed, else 0."""
     events = _Events()
     try:
-        listener = _bind(port)
+        listener = bind(port)
     except (OSError, OverflowError) as error:
         events.say(Failed(_bind_reason(error), f"127.0.0.1:{port}: {error}"))
         return 1
@@ -79,8 +79,11 @@ def serve(port: int, options: EngineOptions) -> int:
     return 1 if loader.failed else 0
 
 
-def _bind(port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+def bind(port: int) -> socket.socket:
+    """Listen on this machine alone; 0 for any port. Raises OSError, OverflowError."""
+    # asyncio turns Nagle's algorithm off on sockets that say they are TCP. With it, an answer's
+    # second piece waits 40 ms for the receipt of its first.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if sys.platform == "win32":
             # there SO_REUSEADDR would let another program take over the port

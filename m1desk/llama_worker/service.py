@@ -176,7 +176,7 @@ class Service:
         return self._model.piece(token, special=True)
 
     def tokenize(self, request: TokenizeRequest) -> dict[str, object]:
-        """Token ids of a text or of a whole conversation as the model would get it."""
+        """Token ids, and their number, of a text or of a conversation as the model would get it."""
         if request.messages is not None:
             prompt = self._prompts.render(
                 request.messages,
@@ -191,11 +191,8 @@ class Service:
                 special=request.parse_special,
                 add_special=request.add_special,
             )
-        return {
-            "tokens": tokens,
-            "count": len(tokens),
-            "max_model_len": self._engine.context_tokens,
-        }
+        counted = {"count": len(tokens), "max_model_len": self._engine.context_tokens}
+        return counted if request.count_only else {"tokens": tokens, **counted}
 
     def detokenize(self, tokens: tuple[int, ...]) -> dict[str, object]:
         """The text of tokens; bytes that are no UTF-8 become replacement characters."""
@@ -240,7 +237,7 @@ class Service:
 
     def _extensions(self) -> list[str]:
         kept = ["prepared"] if self.preparations is not None else []
-        return ["prompt_progress", "timings", "tokenize_messages", *kept]
+        return ["prompt_progress", "timings", "tokenize_messages", "tokenize_count_only", *kept]
 
     def metrics(self) -> bytes:
         """Prometheus' text format."""

@@ -268,6 +268,38 @@ async def test_a_stream_without_an_end_is_never_a_success(
         await ask(client)
 
 
+@pytest.mark.parametrize(
+    ("script", "why", "technical"),
+    [
+        ([DROP], "broke off", "Error: "),
+        (
+            [b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 999\r\n\r\na"],
+            "broke off",
+            "without sending complete message body",
+        ),
+        (stream(b"data: {not json\n\n"), "not what an engine sends", "line 1 column"),
+    ],
+    ids=["reset", "short", "no json"],
+)
+async def test_a_cut_stream_is_said_in_words_and_its_cause_is_logged(
+    client: EngineClient,
+    server: ScriptedServer,
+    caplog: pytest.LogCaptureFixture,
+    script: list[Any],
+    why: str,
+    technical: str,
+) -> None:
+    server.script = script
+    with pytest.raises(EngineUnreachable) as caught:
+        await ask(client)
+    error = caught.value
+    assert error.what == "The answer was cut off."
+    assert why in error.why
+    assert "have the answer written again" in error.todo
+    assert technical not in str(error)
+    assert technical in caplog.text
+
+
 async def test_nobody_at_the_address_is_unreachable(server: ScriptedServer) -> None:
     client = EngineClient(Endpoint("http://127.0.0.1:1", "m", ""))
     with pytest.raises(EngineUnreachable, match="does not answer"):
@@ -319,6 +351,7 @@ async def test_tokens_are_counted_with_the_template(
     assert await client.count_tokens(HELLO.messages) == 2
     (_line, _headers, body) = server.requests[0]
     assert body["messages"] == [{"role": "user", "content": "hello"}]
+    assert body["count_only"] is True
 
 
 @pytest.mark.parametrize("body", [b"[]", b"{}", b"<html>hi</html>", b"\xff"])

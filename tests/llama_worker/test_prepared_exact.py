@@ -66,6 +66,15 @@ def test_logits_after_a_restore_equal_those_after_a_full_prefill(
     first.context.close()
 
 
+def test_logits_tell_what_was_read_before_them(native: Native, model: Model) -> None:
+    reader = Reader(native, model)
+    reader.read(0, DOCUMENT)
+    reader.read(1, [DOCUMENT[0] + 1, *DOCUMENT[1:]])
+    one, other = (reader.read(number, QUESTION, len(DOCUMENT)) for number in (0, 1))
+    assert np.abs(one - other).max() > 0.0
+    reader.context.close()
+
+
 def test_logits_are_the_same_in_a_fresh_process(
     native: Native, model: Model, path: Path, tmp_path: Path
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -16,7 +18,7 @@ from m1desk.llama_worker.generation import Delta, Done, Generation
 from m1desk.llama_worker.metrics import Metrics
 from m1desk.llama_worker.native import Native
 from m1desk.llama_worker.output import OutputParser
-from m1desk.llama_worker.prepared_plan import CheckpointPlan
+from m1desk.llama_worker.prepared_plan import CheckpointPlan, Mark
 from m1desk.llama_worker.prepared_saver import NotSaved, Preparation, Saved, StateSaver
 from m1desk.llama_worker.requests import SamplingOptions
 from m1desk.llama_worker.sampling import Sampler
@@ -34,6 +36,8 @@ KEY = StateKey("tiny", "m", "engine", "e", "f16", flash_attention=True, long_rop
 BOOK = document(5 * CHUNK)
 NEVER = CheckpointPlan(first_tokens=100_000)
 OFTEN = CheckpointPlan(first_tokens=1, growth=1.0, seconds=0.0)
+LONG_BOOK = document(28 * CHUNK)
+SHORT_INTERVALS = CheckpointPlan(first_tokens=6 * CHUNK, growth=1.5, seconds=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -317,23 +321,12 @@ def test_a_cancelled_preparation_saves_nothing_more(desk: Callable[[], Desk]) ->
 
 
 def test_a_save_under_way_does_not_outlive_a_deletion(
-    desk: Callable[[], Desk], monkeypatch: pytest.MonkeyPatch
+    desk: Callable[[], Desk], slow_disk: SlowDisk
 ) -> None:
     one = desk()
-    on_disk, may_go_on = threading.Event(), threading.Event()
-
-    def flush(path: Path) -> None:
-        on_disk.set()
-        assert may_go_on.wait(60)
-        states_files.flush(path)
-
-    monkeypatch.setattr(states, "flush", flush)
-    preparing = one.prepare(BOOK, OFTEN)
-    while not on_disk.is_set():
-        one.scheduler.run_once()
-    one.scheduler.cancel(preparing.generation)  # type: ignore[arg-type]
+    one.scheduler.cancel(read_until_it_waits(one, one.prepare(BOOK, OFTEN)))
     assert not one.store.delete("book")
-    may_go_on.set()
+    slow_disk.catch_up()
     one.saver.wait()
     assert one.store.entries() == []
     assert one.saves == []
@@ -358,12 +351,123 @@ def test_a_preparation_cancelled_while_its_file_is_made_writes_none(
     assert list(one.store._folder.iterdir()) == []
 
 
-@pytest.mark.parametrize("seconds", [0.0, 3600.0])
-def test_intervals_grow_with_the_document(seconds: float) -> None:
-    plan = CheckpointPlan(first_tokens=1000, growth=1.25, seconds=seconds)
-    preparation = Preparation("book", plan, print)
-    assert not preparation.is_due(999)
-    assert preparation.is_due(1000) is (seconds == 0)
-    assert [plan.next_position(one) for one in (0, 1000, 4000, 40_000)] == [
-        1000, 2000, 5000, 50_000,
-    ]  # fmt: skip
+@pytest.mark.parametrize(
+    ("start", "tokens", "seconds", "half_over", "over"),
+    [
+        (0, 499, 1000.0, False, False),
+        (0, 500, 60.0, True, False),
+        (0, 5000, 59.0, False, False),
+        (0, 1000, 119.0, True, False),
+        (0, 1000, 120.0, True, True),
+        (4000, 4999, 120.0, False, False),
+        (4000, 5000, 60.0, True, False),
+        (4000, 6000, 120.0, True, True),
+    ],
+)
+def test_an_interval_has_its_tokens_and_its_time(
+    start: int, tokens: int, seconds: float, half_over: bool, over: bool
+) -> None:
+    plan = CheckpointPlan(first_tokens=1000, growth=1.5, seconds=120.0)
+    since, now = Mark(start, 7.0), Mark(tokens, 7.0 + seconds)
+    assert plan.is_half_over(since, now) is half_over
+    assert plan.is_over(since, now) is over
+
+
+# A disk that is slower than the reading
+
+
+@dataclass
+class SlowDisk:
+    """Puts a state down only when it is told to."""
+
+    turns: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+
+    def flush(self, path: Path) -> None:
+        assert self.turns.acquire(timeout=60)
+        states_files.flush(path)
+
+    def catch_up(self) -> None:
+        self.turns.release(100)
+
+
+@pytest.fixture
+def slow_disk(monkeypatch: pytest.MonkeyPatch) -> SlowDisk:
+    disk = SlowDisk()
+    monkeypatch.setattr(states, "flush", disk.flush)
+    return disk
+
+
+def read_until_it_waits(desk: Desk, preparing: Answer) -> Generation:
+    assert preparing.generation is not None
+    while not preparing.generation.waits_for_disk:
+        desk.scheduler.run_once()
+    return preparing.generation
+
+
+def test_a_reading_is_never_more_than_an_interval_ahead_of_the_disk(
+    desk: Callable[[], Desk], slow_disk: SlowDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = desk()
+    preparing = one.prepare(LONG_BOOK, SHORT_INTERVALS)
+    rest, waits = one.scheduler._rest, []
+
+    def put_one_down_and_rest() -> None:
+        saved = [event.state["tokens"] for event in one.saves if isinstance(event, Saved)]
+        waits.append((max(saved, default=0), preparing.generation.read))  # type: ignore[union-attr]
+        slow_disk.turns.release()
+        rest()
+
+    monkeypatch.setattr(one.scheduler, "_rest", put_one_down_and_rest)
+    while not preparing.is_done:
+        one.scheduler.run_once()
+    slow_disk.catch_up()
+    one.saver.wait()
+    assert len(waits) > 3
+    for on_disk, read in waits:
+        interval = max(SHORT_INTERVALS.first_tokens, (SHORT_INTERVALS.growth - 1) * on_disk)
+        assert interval <= read - on_disk < interval + CHUNK
+    assert saved_book(one).count == len(LONG_BOOK)
+
+
+def test_others_are_read_and_answered_while_one_reading_waits_for_the_disk(
+    desk: Callable[[], Desk], slow_disk: SlowDisk
+) -> None:
+    one = desk()
+    talk = one.submit(document(20, 9), max_tokens=300)
+    preparing = one.prepare(LONG_BOOK, SHORT_INTERVALS)
+    waiting = read_until_it_waits(one, preparing)
+    read, written = waiting.read, len(talk.chances)
+    asked = one.submit(document(3 * CHUNK, 5), max_tokens=10)
+    while not asked.is_done:
+        one.scheduler.run_once()
+    assert len(talk.chances) > written + 10
+    assert waiting.read == read
+    slow_disk.catch_up()
+    one.serve(preparing, talk)
+    assert saved_book(one).count == len(LONG_BOOK)
+
+
+def test_a_reading_that_waits_for_the_disk_can_be_given_up(
+    desk: Callable[[], Desk], slow_disk: SlowDisk
+) -> None:
+    one = desk()
+    one.scheduler.cancel(read_until_it_waits(one, one.prepare(LONG_BOOK, SHORT_INTERVALS)))
+    one.scheduler.run_once()
+    assert one.scheduler._active() == []
+    slow_disk.catch_up()
+
+
+def test_a_disk_that_fails_keeps_no_reading_waiting(
+    desk: Callable[[], Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(states, "flush", fail)
+    one = desk()
+    one.serve(one.prepare(LONG_BOOK, SHORT_INTERVALS))
+    assert len(one.saves) > 3
+    for event in one.saves:
+        assert isinstance(event, NotSaved)
+        assert event.refusal["reason"] == "disk_full"
+    assert list(one.store._folder.iterdir()) == []

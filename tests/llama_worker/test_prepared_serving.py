@@ -1,12 +1,10 @@
-"""Prepared documents as a client sees them: read once, found again after anything that may happen.
+"""Prepared documents as a client sees them: read once, found again after a restart.
 
-M1DESK_KILLS sets how often the worker is killed in the middle; 3 times where it is not set.
+What a kill in the middle costs: tests/test_faults_reading.py.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import random
 import sys
 import time
@@ -18,18 +16,15 @@ import httpx
 import pytest
 from support.worker import Worker, running_worker
 
-from m1desk.llama_worker.prepared_plan import CheckpointPlan
 from m1desk.llama_worker.tiny_model import TinyModelSpec, write_tiny_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-KILLS = int(os.environ.get("M1DESK_KILLS", "3"))
 CONTEXT = 8192
 CHUNK = 64
 EAGER = {"first_tokens": 256, "growth": 1.25, "seconds": 0.0}
-PLAN = CheckpointPlan(**EAGER)
 BOOK = "The cat sat on the mat and looked at 12 dogs. " * 80
 OTHER = "A man reads 7 letters in the dark, and burns them all. " * 40
 QUESTION = "\n\nWho sat there?"
@@ -277,48 +272,6 @@ def test_a_full_disk_leaves_the_old_state_whole(tiny_minimax: Path, folder: Path
         assert summary(prepare(running))["tokens"] > old["tokens"]
 
 
-def test_a_worker_killed_at_any_moment_loses_nothing_that_was_saved(
-    tiny_minimax: Path, folder: Path
-) -> None:
-    chance, saved = random.Random(7), 0
-    books = [f"{number} {BOOK * 2}" for number in range(KILLS + 1)]
-    for number, book in enumerate(books):
-        with worker(tiny_minimax, folder) as running:
-            if number:
-                before = books[number - 1]
-                _check_resumed(prepare(running, document=before), saved)
-                resumed = ask(running, before)
-                assert resumed["prepared"]["used"]
-                whole = ask(running, before, prepared=None, cache_prompt=False)
-                assert whole["timings"]["cache_n"] == 0
-                assert text(resumed) == text(whole)
-                running.client.delete("/v1/prepared/book")
-            if number < KILLS:
-                saved = _read_and_kill(running, book, chance.randrange(4500))
-
-
-def _read_and_kill(running: Worker, document: str, moment: int) -> int:
-    """How much was saved when the worker was killed after reading `moment` tokens."""
-    seen = saved = 0
-    try:
-        for chunk in running.stream("/v1/prepared/book", body(document)):
-            seen = chunk.get("prompt_progress", {}).get("processed", seen)
-            saved = chunk.get("saved", {}).get("tokens", saved)
-            if seen >= moment:
-                running.process.kill()
-    except (httpx.TransportError, AssertionError, json.JSONDecodeError):
-        pass  # the stream breaks off
-    running.process.wait()
-    return saved
-
-
-def _check_resumed(chunks: list[dict[str, Any]], saved: int) -> None:
-    made = summary(chunks)
-    assert not events(chunks, "refused")
-    assert made["restored_tokens"] >= saved
-    assert made["restored_tokens"] + made["read_tokens"] == made["tokens"]
-
-
 # The face
 
 
@@ -344,7 +297,7 @@ def test_bad_requests_are_refused_before_anything_is_read(tiny_llama: Path, fold
         assert running.client.delete("/v1/prepared/none").status_code == 404
         long = running.client.post("/v1/prepared/book", json=body())
         assert long.json()["error"]["type"] == "exceed_context_size_error"
-        wrong = {"messages": [user], "prepared": "No Name"}
+        wrong: dict[str, Any] = {"messages": [user], "prepared": "No Name"}
         assert running.client.post("/v1/chat/completions", json=wrong).status_code == 400
         wrong = {"messages": [user], "prepared": "book", "cache_prompt": False}
         assert running.client.post("/v1/chat/completions", json=wrong).status_code == 400

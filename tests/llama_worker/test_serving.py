@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import socket
@@ -14,6 +15,7 @@ import pytest
 from support.models import SCRIPT, SCRIPTED_ANSWER, SCRIPTED_REASONING
 from support.worker import Worker, command, launch, read_events, running_worker
 
+from m1desk.llama_worker.serve import bind
 from m1desk.wire import Failed, Listening, Loading, Ready
 
 if TYPE_CHECKING:
@@ -224,6 +226,14 @@ def test_tokenizing_a_conversation_counts_what_a_prompt_of_it_costs(worker: Work
     assert counted["count"] == worker.chat("Hello", max_tokens=1)["usage"]["prompt_tokens"]
 
 
+def test_a_count_alone_comes_without_the_ids(worker: Worker) -> None:
+    for what in ({"content": "naïve 漢字"}, {"messages": HELLO["messages"]}):
+        whole = worker.client.post("/tokenize", json=what).json()
+        counted = worker.client.post("/tokenize", json={**what, "count_only": True}).json()
+        assert len(whole.pop("tokens")) == counted["count"] > 0
+        assert counted == whole
+
+
 def test_text_stays_valid_when_a_character_spans_tokens(worker: Worker) -> None:
     grammar = 'root ::= "né 漢字 🙂."'
     body = {"prompt": "x", "grammar": grammar, "temperature": 0, "max_tokens": 60}
@@ -256,6 +266,21 @@ def test_metrics_count_what_was_read_and_written(worker: Worker) -> None:
     assert read + reused == usage["prompt_tokens"]
     assert reused == usage["prompt_tokens_details"]["cached_tokens"]
     assert worker.metric("m1desk_generated_tokens_total") - written == usage["completion_tokens"]
+
+
+async def test_no_answer_waits_for_the_receipt_of_its_beginning() -> None:
+    found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def on_connection(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepted = writer.get_extra_info("socket")
+        found.set_result(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    listener = bind(0)
+    async with await asyncio.start_server(on_connection, sock=listener):
+        _, writer = await asyncio.open_connection(*listener.getsockname())
+        assert await found
+        writer.close()
 
 
 def test_port_taken_is_said(tiny_llama: Path) -> None:
