@@ -10,6 +10,7 @@ from pathlib import Path
 from m1desk import __version__
 
 _PAGES = ("chat", "documents", "models", "monitor", "settings")
+_MODEL_ENDING = ".gguf"
 _WINDOW_ONLY = ("--screenshot", "--page", "--theme", "--size", "--ask", "--exit-after-answer")
 
 
@@ -25,21 +26,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _wants_window(given: Sequence[str]) -> bool:
+    """Whether it is no command: nothing, an option of the window, or what it is to open."""
     if not given:
         return True
-    first = given[0].split("=", 1)[0]
-    return first in _WINDOW_ONLY or first.lower().endswith(".gguf")
+    first = given[0]
+    if first.split("=", 1)[0] in _WINDOW_ONLY or first.lower().endswith(_MODEL_ENDING):
+        return True
+    if first.startswith("-"):
+        return False
+    path = Path(first)
+    if path.name != first:  # no command has a folder in its name
+        return True
+    return path.exists() and not _is_command(first)
+
+
+def _is_command(word: str) -> bool:
+    from m1desk.cli import is_command  # noqa: PLC0415 - as above
+
+    return is_command(word)
 
 
 def window(arguments: Sequence[str] | None = None) -> int:
     """Open the window with `arguments`; returns the exit status."""
+    parser = _window_parser()
+    options = parser.parse_intermixed_args(arguments)
+    models = [path for path in options.paths if path.name.lower().endswith(_MODEL_ENDING)]
+    documents = [path for path in options.paths if path not in models]
+    if len(models) > 1:
+        parser.error("only one model can be loaded; give one GGUF file")
+    for path in documents:
+        if not path.exists():
+            parser.error(f"there is no file or folder {path}")
+    if documents and options.screenshot is not None:
+        parser.error("--screenshot reads no documents, because it keeps nothing")
     from m1desk.app import run_window  # noqa: PLC0415
     from m1desk.app_options import WindowOptions  # noqa: PLC0415
 
-    options = _window_parser().parse_args(arguments)
     return run_window(
         WindowOptions(
-            model_path=options.model,
+            model_path=models[0] if models else None,
+            documents=tuple(documents),
             screenshot=options.screenshot,
             page=options.page,
             theme=options.theme,
@@ -59,7 +85,13 @@ def _size(text: str) -> tuple[int, int]:
 
 def _window_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="m1desk", description="Open the window of M1 Desk.")
-    parser.add_argument("model", nargs="?", type=Path, help="a GGUF file to load")
+    parser.add_argument(
+        "paths",
+        nargs="*",
+        type=Path,
+        metavar="PATH",
+        help="a GGUF file to load; documents and folders to read",
+    )
     parser.add_argument("--screenshot", type=Path, help="render the window to this PNG and end")
     parser.add_argument("--page", choices=_PAGES, default="")
     parser.add_argument("--theme", choices=("light", "dark", "system"))

@@ -9,6 +9,7 @@ M1DeskError
         EngineFailed: the process ended or never became ready
         EngineRefused: it answered, with an error (an HTTP status and a reason)
         EngineUnreachable: it does not answer
+            EngineStalled: it does, but has stopped working
 """
 
 from __future__ import annotations
@@ -95,3 +96,7 @@ class EngineRefused(EngineError):
 
 class EngineUnreachable(EngineError):
     """No answer: refused, reset, or silent."""
+
+
+class EngineStalled(EngineUnreachable):
+    """The engine has stopped working on an answer, whatever else it still answers."""

@@ -67,9 +67,9 @@ def chat(options: ChatOptions) -> None:
             raise BadInput("There is no question.", "Standard input is empty.", "Give --prompt.")
     if prompt is None and options.as_json:
         raise BadInput("--json needs a question.", todo="Give --prompt, or pipe the question in.")
-    answerer = options.answerer
-    if isinstance(answerer, str):  # a key may be asked for, which must not happen on the loop
-        answerer = find_server(answerer)
+    chosen = options.answerer
+    # a key may be asked for, which must not happen on the loop
+    answerer = find_server(chosen) if isinstance(chosen, str) else chosen
     asyncio.run(_chat(replace(options, prompt=prompt, system=system), answerer))
 
 

@@ -6,7 +6,7 @@ import errno
 from pathlib import Path
 from typing import Final
 
-from m1desk.errors import HubError, M1DeskError
+from m1desk.errors import HubError, M1DeskError, StorageError
 from m1desk.models.downloads.part_file import DiskFullError, TooLongError
 from m1desk.models.downloads.values import DownloadFailure
 from m1desk.models.hub_errors import hub_error
@@ -26,7 +26,8 @@ def failure_of(error: M1DeskError) -> DownloadFailure:
     """The failure that an error of ours is to a download."""
     if isinstance(error, HubError):
         return DownloadFailure(error.kind, error.what, error.why, error.todo, error.retry_after)
-    return DownloadFailure("answer", error.what, error.why, error.todo)
+    kind = "disk" if isinstance(error, StorageError) else "answer"
+    return DownloadFailure(kind, error.what, error.why, error.todo)
 
 
 def in_use(path: str) -> DownloadFailure:

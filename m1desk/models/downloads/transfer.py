@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 from urllib.parse import urljoin, urlsplit
 
-from filelock import FileLock, Timeout
 from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
 from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.file_download import http_get
@@ -50,6 +49,7 @@ from m1desk.models.downloads.values import (
     side_paths,
 )
 from m1desk.models.hub_session import install_client
+from m1desk.store import FileLock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,14 +99,14 @@ class Transfer:
         if file.is_done and _size(target) == file.size_bytes:
             self._finished_bytes += file.size_bytes
             return
-        lock = FileLock(target.with_name(target.name + LOCK_ENDING), timeout=_LOCK_SECONDS)
-        try:
-            with lock:
-                fetched = self._fetch_locked(file, target)
-        except Timeout as error:
-            raise StoppedError(in_use(file.path)) from error
-        for path in side_paths(target):
-            remove_quietly(path)
+        with FileLock(target.with_name(target.name + LOCK_ENDING)) as lock:
+            if not lock.acquire(_LOCK_SECONDS):
+                raise StoppedError(in_use(file.path))
+            fetched = self._fetch_locked(file, target)
+            for path in side_paths(target):
+                if path != lock.path:
+                    remove_quietly(path)
+            lock.remove()
         self._finished_bytes += file.size_bytes
         self._say(FILE_DONE, {"path": file.path, "fetched": fetched})
 
