@@ -111,7 +111,7 @@ def main() -> int:
         slowest = timed("open the database and list all jobs", opened)
         with Database(path) as database:
             store = JobStore(database)
-            ids = [one.id for one in store.summaries(states=("waiting",))]
+            ids = [one.id for one in store.summaries() if one.state == "waiting"]
             slowest = max(
                 slowest,
                 timed("list all jobs", store.summaries),

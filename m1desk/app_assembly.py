@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,6 +12,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtGui import QGuiApplication
 
 from m1desk.app_core import Core
+from m1desk.app_defaults import default_sampling, default_settings
 from m1desk.app_documents import DocumentsDesk
 from m1desk.app_jobs_desk import JobsDesk
 from m1desk.app_models import ModelsDesk
@@ -23,7 +23,6 @@ from m1desk.engines import (
     LlamaSettings,
     sweep_leftovers,
 )
-from m1desk.engines.turn import SamplingParameters
 from m1desk.errors import M1DeskError
 from m1desk.hardware import Sampler
 from m1desk.models import Hub, engine_version, hub_settings
@@ -493,23 +492,3 @@ class Assembly(QObject):
         if error is not None:
             _log.error("%s", error)
         self._end(0 if error is None else 1)
-
-
-def default_sampling(settings: AppSettings) -> SamplingParameters:
-    """Make the sampling of new conversations of what is stored; unknown names are passed over."""
-    names = {field.name for field in fields(SamplingParameters)}
-    known = {k: v for k, v in settings.default_sampling.items() if k in names}
-    return SamplingParameters(**known)  # type: ignore[arg-type]  # the settings page wrote them
-
-
-def default_settings(report: FileReport, settings: AppSettings) -> LlamaSettings:
-    """Make the settings for loading a file without asking: the defaults, within its limits."""
-    trained = report.header.context_tokens if report.header else 0
-    context = settings.default_context_tokens
-    return LlamaSettings(
-        model_path=report.path,
-        context_tokens=min(context, trained) if trained else context,
-        parallel=settings.default_parallel,
-        gpu_layers=settings.default_gpu_layers,
-        kv_type=settings.default_kv_type,
-    )

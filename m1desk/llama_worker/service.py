@@ -191,7 +191,10 @@ class Service:
                 special=request.parse_special,
                 add_special=request.add_special,
             )
-        counted = {"count": len(tokens), "max_model_len": self._engine.context_tokens}
+        counted: dict[str, object] = {
+            "count": len(tokens),
+            "max_model_len": self._engine.context_tokens,
+        }
         return counted if request.count_only else {"tokens": tokens, **counted}
 
     def detokenize(self, tokens: tuple[int, ...]) -> dict[str, object]:

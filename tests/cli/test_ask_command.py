@@ -28,7 +28,9 @@ def _calibrated(home: Path) -> None:
 
 @pytest.fixture(scope="session")
 def model(tiny_models: Path) -> Path:
-    spec = TinyModelSpec(architecture="minimax-01", name="quoting", script=SCRIPT)
+    spec = TinyModelSpec(
+        architecture="minimax-01", name="quoting", script=SCRIPT, context_tokens=32_768
+    )
     return write_tiny_model(tiny_models / "quoting-cli-F32.gguf", spec)
 
 

@@ -8,7 +8,7 @@ import signal
 import sys
 from contextlib import aclosing
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.job_queue import GREEDY, QUESTIONS, SOON, Queue
@@ -387,12 +387,12 @@ async def test_an_answer_waits_in_memory_while_the_disk_is_full(
     end_step = type(queue.store).end_step
     refusals = 2
 
-    def refusing(store: JobStore, *what: object) -> bool:
+    def refusing(store: JobStore, *what: Any) -> bool:
         nonlocal refusals
         if refusals:
             refusals -= 1
             raise StorageError("The disk is full; nothing more could be saved.")
-        return bool(end_step(store, *what))
+        return end_step(store, *what)
 
     monkeypatch.setattr("m1desk.jobs.job_run._DISK_WAIT_SECONDS", 0.3)
     job = queue.add("prompt", retry=SOON)

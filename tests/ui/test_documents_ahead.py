@@ -130,6 +130,17 @@ def test_what_does_not_fit_can_be_asked_in_passes(desk: Desk, qtbot: QtBot) -> N
     assert not fit.isVisible()
 
 
+def test_on_a_low_page_the_choices_have_the_room_of_the_files(desk: Desk, qtbot: QtBot) -> None:
+    desk.page.resize(700, 544)  # of a window of 900 × 600
+    desk.load(1_100)
+    qtbot.waitUntil(lambda: desk.model.budget.is_exact, timeout=WAIT)
+    assert desk.view.fit.isVisible()
+    assert not desk.view.table.isVisible()
+    assert desk.page.minimumSizeHint().height() <= 544
+    press(desk.view.fit, "Leave files out")
+    assert desk.view.table.isVisible()
+
+
 def test_a_context_too_small_for_any_part_says_so(desk: Desk, qtbot: QtBot) -> None:
     desk.load(1_100)
     fit = desk.view.fit
@@ -192,14 +203,16 @@ def test_an_answer_in_passes_shows_which_one_runs_and_then_what_each_said(
     assert unnamed_controls(desk.page) == []
 
 
-def test_passes_that_were_cut_off_can_be_gone_on_with(desk: Desk, qtbot: QtBot) -> None:
+def test_passes_that_were_cut_off_can_be_gone_on_with(
+    desk: Desk, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wishes: list[Wish] = []
 
     async def hear(wish: Wish) -> AskedQuestion:
         wishes.append(wish)
         return desk.core.sets.question(wish.goes_on or 0)
 
-    desk.model.questions._ask = hear
+    monkeypatch.setattr(desk.model.questions, "_ask", hear)
     set_id = desk.model.files.set_id
     assert set_id is not None
     sha256 = desk.model.files.text_sha256
@@ -224,7 +237,9 @@ def test_a_receipt_of_one_pass_that_does_not_agree_is_loud(desk: Desk, qtbot: Qt
     assert isinstance(answer.findChild(ReceiptWarning), ReceiptWarning)
 
 
-def test_documents_are_prepared_with_progress_and_a_stop(desk: Desk, qtbot: QtBot) -> None:
+def test_documents_are_prepared_with_progress_and_a_stop(
+    desk: Desk, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
     begun, stopped = asyncio.Event(), asyncio.Event()
 
     async def prepare(set_id: int) -> None:
@@ -238,8 +253,8 @@ def test_documents_are_prepared_with_progress_and_a_stop(desk: Desk, qtbot: QtBo
         stopped.set()
 
     model, view = desk.model, desk.view
-    model.preparing._prepare = prepare  # type: ignore[assignment]
-    desk.core.runner.stop = stop  # type: ignore[method-assign]
+    monkeypatch.setattr(model.preparing, "_prepare", prepare)
+    monkeypatch.setattr(desk.core.runner, "stop", stop)
     assert not view.prepare.isVisible()
     settings = LlamaSettings(Path("counting.gguf"))
     desk.load(16_384, settings)

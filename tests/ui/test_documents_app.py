@@ -35,7 +35,9 @@ CONTEXT = 8192
 @pytest.fixture(scope="session")
 def quoting_model(tiny_models: Path) -> Path:
     """M1's architecture; it quotes the sample contract whatever it is asked."""
-    spec = TinyModelSpec(architecture="minimax-01", name="quoting", script=SCRIPT)
+    spec = TinyModelSpec(
+        architecture="minimax-01", name="quoting", script=SCRIPT, context_tokens=32_768
+    )
     return write_tiny_model(tiny_models / "quoting-samples-F32.gguf", spec)
 
 

@@ -142,6 +142,7 @@ def test_a_dropped_contract_becomes_a_table_with_checked_quotes_that_is_read_and
     assert QUOTE in json.dumps(json.loads(path.read_text()), ensure_ascii=False).replace("’", "'")
 
 
+@pytest.mark.qt_log_ignore("propagateSizeHints", r"raise\(\)", extend=True)  # there is no screen
 def test_a_running_job_survives_the_window_being_closed_and_goes_on_after_a_restart(
     start: Callable[[], App], tiny_llama: Path, qtbot: QtBot
 ) -> None:

@@ -183,6 +183,16 @@ def test_a_job_is_begun_like_another_one(make: Callable[..., Desk], qtbot: QtBot
     assert dialog.spec.engine == EngineChoice()
 
 
+def test_a_job_is_begun_about_a_set(make: Callable[..., Desk], qtbot: QtBot) -> None:
+    desk = make()
+    other = job_samples.make_set(desk.sets, "Leases", [job_samples.contract(9)])
+    dialog = desk.open(qtbot)
+    dialog.begin_with_set(desk.set_id)
+    assert dialog.spec.corpus == Corpus(set_id=desk.set_id)
+    dialog.begin_with_set(other)
+    assert dialog.spec.corpus == Corpus(set_id=other)
+
+
 def test_a_job_begins_at_a_time_of_the_day(make: Callable[..., Desk], qtbot: QtBot) -> None:
     dialog = make().open(qtbot)
     assert dialog.spec.schedule == Schedule()

@@ -82,6 +82,10 @@ class Desk:
         rows = (self.model.queue.row(number) for number in range(self.model.queue.count))
         return [row.title for row in rows if row is not None]
 
+    def known(self, job_id: int) -> JobSummary | None:
+        number = self.model.queue.row_of(job_id)
+        return None if number is None else self.model.queue.row(number)
+
     def open(self, name: str, qtbot: QtBot) -> OpenJob:
         with qtbot.waitSignal(self.model.open_job.opened, timeout=WAIT) as opened:
             self.model.open_job.open(self.ids[name])
@@ -213,7 +217,7 @@ def test_what_can_not_be_done_says_why(desk: Desk, qtbot: QtBot) -> None:
     desk.open("running", qtbot)
     assert buttons["delete"].toolTip() == "The job is running: pause or cancel it first"
     assert buttons["pause"].isEnabled()
-    running = desk.model.queue.known(desk.ids["running"])
+    running = desk.known(desk.ids["running"])
     assert running is not None
     menu = desk.page.list.make_menu(running)
     retry = next(one for one in menu.actions() if one.text() == "Try again")
@@ -258,12 +262,12 @@ def test_cancelling_a_running_job_asks_first(desk: Desk, qtbot: QtBot) -> None:
 
 def test_a_notice_changes_the_row_of_its_job_at_once(desk: Desk, qtbot: QtBot) -> None:
     number = desk.ids["waiting_mains"]
-    known = desk.model.queue.known(number)
+    known = desk.known(number)
     assert known is not None
     desk.bridge.post(JobChanged(replace(known, note="waits for a quieter hour")))
 
     def is_told() -> bool:
-        now = desk.model.queue.known(number)
+        now = desk.known(number)
         return now is not None and now.note == "waits for a quieter hour"
 
     qtbot.waitUntil(is_told, timeout=WAIT)

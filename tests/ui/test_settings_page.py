@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
     QSpinBox,
 )
 
-from m1desk.app_assembly import default_sampling
+from m1desk.app_defaults import default_sampling
 from m1desk.engines import CalibrationProgress, EngineCalibration
 from m1desk.engines.turn import SamplingParameters
 from m1desk.errors import EngineFailed

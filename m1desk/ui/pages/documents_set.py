@@ -35,6 +35,8 @@ _REPORT: Final = 132
 _REPORT_LOW: Final = 96
 _LOW: Final = 560
 """Below this height of the page the report of a file takes room from the list."""
+_LOW_WITH_CHOICES: Final = 680
+"""Likewise, while the choices of documents that do not fit are shown: the files fold."""
 _ROWS_ASKED: Final = 4
 _ROWS_UNASKED: Final = 8
 _LEAST_ROWS: Final = 2
@@ -83,6 +85,7 @@ class DocumentSetView(QWidget):
         self._outlook = outlook
         self._predicted: PredictedTimes | None = None
         self._files_open = True
+        self._files_insisted = False  # opened by hand, whatever else needs the room
         self._fold_texts = "", ""
         self.bar = BudgetBar(theme)
         self.fit = FitChoices(theme)
@@ -116,7 +119,7 @@ class DocumentSetView(QWidget):
 
     def show_files(self, *, shown: bool) -> None:
         """Open or fold the list of files."""
-        self._files_open = shown
+        self._files_open, self._files_insisted = shown, False
         self._fit_files()
 
     def show_outlook(self) -> None:
@@ -223,7 +226,7 @@ class DocumentSetView(QWidget):
         return row
 
     def _connect_parts(self) -> None:
-        self._fold.clicked.connect(lambda: self.show_files(shown=not self._files_open))
+        self._fold.clicked.connect(self._on_fold)
         self._theme.changed.connect(self._fit_files)
         self.bar.document_clicked.connect(self._on_segment)
         self.fit.context_wished.connect(self.context_wished)
@@ -293,8 +296,13 @@ class DocumentSetView(QWidget):
         self.show_files(shown=True)
         self.table.select(name)
 
+    def _on_fold(self) -> None:
+        self._files_open = self._files_insisted = self._files_box.isHidden()
+        self._fit_files()
+
     def _on_leave_out(self) -> None:
-        self.show_files(shown=True)
+        self._files_open = self._files_insisted = True
+        self._fit_files()
         self.table.setFocus()
         if not self.table.currentIndex().isValid() and self._documents.files.files:
             self.table.select(self._documents.files.files[0].report.name)
@@ -310,11 +318,12 @@ class DocumentSetView(QWidget):
         """Give the list of files its share of the height."""
         super().resizeEvent(event)
         self._show_fit()
-        self._fit_files()
         self.show_outlook()
 
     def _fit_files(self) -> None:
-        is_open = self._files_open
+        is_low = self.height() < _LOW
+        gives_way = self.height() < _LOW_WITH_CHOICES and not self.fit.isHidden()
+        is_open = self._files_open and (self._files_insisted or not gives_way)
         is_narrow = self.width() < _NARROW
         head, rest = self._fold_texts
         self._fold.setText(head if is_narrow or not rest else f"{head} · {rest}")
@@ -324,10 +333,8 @@ class DocumentSetView(QWidget):
         self._files_box.setVisible(is_open and bool(self._documents.files.files))
         asked = bool(self._documents.questions.questions)
         most = _ROWS_ASKED if asked else _ROWS_UNASKED
-        is_low = self.height() < _LOW
         self.report.setFixedHeight(_REPORT_LOW if is_low else _REPORT)
         taken = _HEADER + (_REPORT_LOW if is_low and not self.report.isHidden() else 0)
-        taken += self.fit.minimumHeight() if is_low and not self.fit.isHidden() else 0
         room = int((self.height() * _FILES_SHARE - taken) / self.table.row_height())
         rows = min(len(self._documents.files.files), most, max(_LEAST_ROWS, room))
         self.table.setFixedHeight(_HEADER + rows * self.table.row_height() + 2)
@@ -351,8 +358,9 @@ class DocumentSetView(QWidget):
     def _show_fit(self) -> None:
         """Offer what helps where the documents do not fit, while nothing is being answered."""
         budget, questions = self._documents.budget.budget, self._documents.questions
-        self.fit.set_brief(brief=self.height() < _LOW)
+        self.fit.set_brief(brief=self.height() < _LOW_WITH_CHOICES)
         self.fit.setVisible(budget is not None and not budget.fits and not questions.is_asking)
+        self._fit_files()
 
     def _on_preparing(self) -> None:
         reading = self._documents.preparing.reading(self._documents.files.set_id)

@@ -9,8 +9,6 @@ if TYPE_CHECKING:
 
 JobAction = Literal["pause", "resume", "cancel", "retry", "up", "down", "delete", "export"]
 
-_ENDED: Final = frozenset({"done", "failed", "cancelled"})
-
 _ALLOWED: Final[dict[JobAction, frozenset[JobState]]] = {
     "pause": frozenset({"running", "waiting"}),
     "resume": frozenset({"paused"}),
@@ -40,8 +38,3 @@ def obstacle(action: JobAction, summary: JobSummary | None) -> str:
         has_any = summary.progress.steps_done > 0
         return "" if has_any else "There are no results yet"
     return "" if summary.state in _ALLOWED[action] else _REASONS[action]
-
-
-def has_ended(summary: JobSummary) -> bool:
-    """Whether nothing more happens with a job by itself."""
-    return summary.state in _ENDED

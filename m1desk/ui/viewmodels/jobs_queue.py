@@ -158,11 +158,6 @@ class JobQueueViewModel(QObject):
                     return page * PAGE + place
         return None
 
-    def known(self, job_id: int) -> JobSummary | None:
-        """A job by its id, if it is among those that are read."""
-        number = self.row_of(job_id)
-        return None if number is None else self.row(number)
-
     def step_of(self, job_id: int) -> JobStepProgress | None:
         """How far a job's running step is, None when it has none."""
         return self._steps.get(job_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtWidgets import (
     QFrame,
     QGridLayout,
@@ -183,6 +183,13 @@ class FitChoices(QFrame):
         super().resizeEvent(event)
         self._fit()
 
+    def event(self, event: QEvent) -> bool:
+        """Take the height that what is said now needs."""
+        is_done = super().event(event)
+        if event.type() == QEvent.Type.LayoutRequest:
+            self._fit()
+        return is_done
+
     def _fit(self) -> None:
         spacing = self._grid.horizontalSpacing()
         wide = sum(button.sizeHint().width() + spacing for button in self._buttons)
@@ -190,7 +197,6 @@ class FitChoices(QFrame):
         self._arrange(len(self._buttons) if wide <= room else 2)
         layout = self.layout()
         if layout is not None:  # wrapped text alone would let the buttons be squeezed
-            layout.invalidate()
             self.setMinimumHeight(max(0, layout.heightForWidth(self.width())))
 
     def _arrange(self, columns: int) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from m1desk.ui.theme import Theme
 
 _NAME_WIDTH: Final = 150
-_TEXT_HEIGHT: Final = 52
+_TEXT_HEIGHT: Final = 58
 
 
 class JobQuestions(QWidget):
