@@ -10,6 +10,9 @@ from typing import Final, Protocol
 FIRST_GUESS: Final = 200
 """Length (tokens) of an answer while a model has not written any here."""
 
+_ALIKE_TOKENS: Final = 64
+"""Lengths that differ by less take the same time, within what can be predicted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -66,10 +69,19 @@ def usual_length(lengths: Sequence[int]) -> UsualLength:
 def predict_all(
     outlook: Outlook, readings: Sequence[Reading], answer_tokens: int
 ) -> PredictedTimes | None:
-    """Predict several readings, each with an answer, one after the other."""
-    each = [outlook.predict(one, answer_tokens) for one in readings]
-    known = [one for one in each if one is not None]
-    if not known or len(known) < len(each):
+    """Predict several readings, each with an answer, one after the other.
+
+    Readings of about the same length are predicted once: a large set is read in hundreds of them.
+    """
+    known: dict[tuple[int, int], PredictedTimes] = {}
+    low = high = 0.0
+    for one in readings:
+        length = one.read_tokens // _ALIKE_TOKENS, one.kept_tokens // _ALIKE_TOKENS
+        times = known.get(length) or outlook.predict(one, answer_tokens)
+        if times is None:
+            return None
+        known[length] = times
+        low, high = low + times.total[0], high + times.total[1]
+    if not known:
         return None
-    total = (sum(one.total[0] for one in known), sum(one.total[1] for one in known))
-    return PredictedTimes(known[0].first_token, total)
+    return PredictedTimes(next(iter(known.values())).first_token, (low, high))
