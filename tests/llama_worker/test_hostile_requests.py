@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -219,11 +219,11 @@ from m1desk.llama_worker.__main__ import main
 compute = scheduler.Scheduler._step
 steps = []
 
-def step(self):
+def step(*given):
     steps.append(1)
     if len(steps) > 20:
         raise RuntimeError("a bug on the scheduler's thread")
-    compute(self)
+    compute(*given)
 
 scheduler.Scheduler._step = step
 sys.exit(main(sys.argv[1:]))
@@ -236,16 +236,19 @@ def test_a_worker_that_breaks_down_tells_its_clients_and_ends_with_a_reason(
     import httpx  # noqa: PLC0415 - the other tests have it from the worker
 
     arguments = command(tiny_llama)[3:]
-    process = launch([sys.executable, "-c", _BREAKS_DOWN, *arguments])
-    port = listening_port(process)
-    with httpx.Client(headers={"Authorization": f"Bearer {KEY}"}, trust_env=False) as client:
+    with launch([sys.executable, "-c", _BREAKS_DOWN, *arguments]) as process, ExitStack() as last:
+        last.callback(process.kill)
+        port = listening_port(process)
+        client = last.enter_context(
+            httpx.Client(headers={"Authorization": f"Bearer {KEY}"}, trust_env=False)
+        )
         url = f"http://127.0.0.1:{port}/v1/completions"
         body = {"prompt": "x", "ignore_eos": True, "stream": True}
         with client.stream("POST", url, json=body, timeout=20) as answer:
             lines = [line for line in answer.iter_lines() if line]
-    assert "a bug on the scheduler's thread" in lines[-2]
-    assert lines[-1] == "data: [DONE]"
-    output, _ = process.communicate(timeout=20)
+        assert "a bug on the scheduler's thread" in lines[-2]
+        assert lines[-1] == "data: [DONE]"
+        output, _ = process.communicate(timeout=20)
     failed = decode_event(output.splitlines()[-1])
     assert isinstance(failed, Failed)
     assert failed.reason == "engine_error"

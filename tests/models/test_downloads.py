@@ -16,6 +16,7 @@ import psutil
 import pytest
 from gguf_making import write_split
 from support.hub_server import HubServer
+from support.transfers import running_transfers
 
 from m1desk.errors import BadInput
 from m1desk.models import Hub, HubSettings, read_gguf_header
@@ -446,7 +447,7 @@ async def test_a_transfer_that_is_killed_is_begun_again_by_itself(
         begun = await one.add("me/big", "Q4_K_M")
         await one.until(lambda each: each.bytes_done > MEBIBYTE)
         slow.times = 0
-        (child,) = psutil.Process().children()
+        (child,) = running_transfers()
         child.kill()
         done = await one.manager.wait(begun.id)
     assert done.state is DownloadState.DONE

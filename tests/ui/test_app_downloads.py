@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-import psutil
 import pytest
+from support.transfers import running_transfers
 from test_app import SLOW, App
 
 from m1desk.app_options import WindowOptions
@@ -111,7 +111,7 @@ def test_quitting_in_the_middle_says_that_it_goes_on_and_it_does(
     assert "go on at the next start" in question.text().replace("goes", "go")
     question.close()
     app.close(qtbot)
-    assert not [child for child in psutil.Process().children() if "transfer" in child.cmdline()]
+    assert not running_transfers()
     hub_server.faults.remove(slow)
     again = start()
     qtbot.waitUntil(lambda: states(again) == ["Finished"], timeout=SLOW)
