@@ -10,6 +10,7 @@ from app_corpus import expand, read_topics
 from corpus import ABSENT_ANSWER, KINDS, first_turn, make_case
 from evaluate import Score, found_page, mark
 from make_samples import TARGET, sample_pages, write_samples
+from wordings import lead, with_tail
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,6 +66,20 @@ def test_every_kind_of_fact_can_be_asked_for_and_answered() -> None:
         assert all("{v}" in sentence for sentence in kind.sentences)
         if kind.about:
             assert all("{e}" in text for text in (*kind.questions, *kind.sentences, kind.answer))
+
+
+def test_some_sentences_begin_and_end_in_ever_new_ways_around_the_value() -> None:
+    random = Random(1)
+    leads = {lead(random) for _ in range(300)}
+    assert len(leads) > 30
+    assert all(text.endswith(", ") for text in leads - {""})
+    for kind in KINDS:
+        for plain in kind.sentences:
+            ends = {with_tail(random, plain) for _ in range(60)}
+            assert plain in ends
+            assert len(ends) > 1 or not plain.endswith(".")
+            assert all(text.startswith(plain.rstrip(".")) for text in ends)
+            assert not any("{" in text.replace("{v}", "").replace("{e}", "") for text in ends)
 
 
 def test_wordings_for_the_evaluation_are_never_trained() -> None:

@@ -21,8 +21,8 @@ from m1desk.jobs.values import EngineChoice
 from m1desk.models.demo import demo_model
 from m1desk.store import resource_folder
 
-COUNT = int(os.environ.get("M1DESK_PORTFOLIO", "6"))
-"""Contracts to be asked about: 40 of them take minutes."""
+COUNT = int(os.environ.get("M1DESK_PORTFOLIO", "40"))
+"""Contracts to be asked about: 40 of them take about a minute."""
 
 SEED = 2027
 LEAST_RIGHT = 0.95

@@ -22,6 +22,7 @@ from values import (
     town,
     word_for,
 )
+from wordings import lead, with_tail
 
 HERE = Path(__file__).parent
 ABSENT_ANSWER = "That is not in the documents."
@@ -51,6 +52,24 @@ class FactKind:
     sentences: list[str] = field(default_factory=list)
     questions: list[str] = field(default_factory=list)
     answer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A fact without a page yet: its sentence, and what stands before it, unquoted."""
+
+    kind: FactKind
+    value: str
+    about: str
+    sentence: str
+    before: str
+
+    def __str__(self) -> str:
+        return self.before + self.sentence
+
+    def at(self, file: str, page: int) -> Fact:
+        """Give it its place."""
+        return Fact(self.kind, self.value, self.about, self.sentence, file, page)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +164,8 @@ def make_case(random: Random, characters: int, questions: int, absent: float = 0
     `absent` is the share of questions whose answer is not in the documents.
     """
     facts = _choose_facts(random, max(2, min(40, characters // random.randint(90, 220))))
-    sentences: list[str | tuple[FactKind, str, str, str]] = list(facts)
-    length = sum(len(fact[3]) for fact in facts)
+    sentences: list[str | Said] = list(facts)
+    length = sum(len(str(fact)) for fact in facts)
     while length < characters:
         sentences.append(filler(random))
         length += len(sentences[-1])
@@ -181,7 +200,7 @@ def _typeset_fact(fact: Fact) -> Fact:
     return replace(fact, value=typographic(fact.value), sentence=typographic(fact.sentence))
 
 
-def _choose_facts(random: Random, wanted: int) -> list[tuple[FactKind, str, str, str]]:
+def _choose_facts(random: Random, wanted: int) -> list[Said]:
     """Kinds without a subject come once at most; the others may come with several subjects."""
     chosen = []
     people = [person(random) for _ in range(random.randint(1, 4))]
@@ -193,14 +212,17 @@ def _choose_facts(random: Random, wanted: int) -> list[tuple[FactKind, str, str,
             subjects = random.sample(group, random.randint(1, min(3, len(group))))
         for subject in subjects:
             value = make_value(random, kind.value)
-            text = random.choice(kind.sentences).replace("{v}", value).replace("{e}", subject)
-            chosen.append((kind, value, subject, text.replace(" days' of", " days of")))
+            text = with_tail(random, random.choice(kind.sentences))
+            before = "" if ":" in text else lead(random)
+            if before and not text.startswith("{"):
+                text = text[0].lower() + text[1:]
+            text = text.replace("{v}", value).replace("{e}", subject)
+            text = text.replace(" days' of", " days of")
+            chosen.append(Said(kind, value, subject, text, before))
     return chosen[:wanted]
 
 
-def _lay_out(
-    random: Random, sentences: list[str | tuple[FactKind, str, str, str]]
-) -> tuple[dict[str, str], list[Fact]]:
+def _lay_out(random: Random, sentences: list[str | Said]) -> tuple[dict[str, str], list[Fact]]:
     pages: dict[str, str] = {}
     facts: list[Fact] = []
     rest = list(sentences)
@@ -214,7 +236,7 @@ def _lay_out(
                 break
             here, rest = _cut(rest, random.randint(2, 12))
             pages[f"[{name} p.{page}]"] = _paragraphs(random, here)
-            facts += [Fact(*item, name, page) for item in here if not isinstance(item, str)]
+            facts += [item.at(name, page) for item in here if isinstance(item, Said)]
     return pages, facts
 
 
@@ -222,16 +244,15 @@ def _cut(items: list, count: int) -> tuple[list, list]:
     return items[:count], items[count:]
 
 
-def _paragraphs(random: Random, items: list[str | tuple[FactKind, str, str, str]]) -> str:
+def _paragraphs(random: Random, items: list[str | Said]) -> str:
     numbered = random.random() < 0.15
     gap = random.choice(("\n", "\n\n"))
     head = random.choices(("", heading(random), mail_head(random)), (60, 30, 10))[0]
     text = ""
     for index, item in enumerate(items):
-        sentence = item if isinstance(item, str) else item[3]
         between = gap if random.random() < 0.3 else " "
         number = f"{index + 1}. " if numbered else ""
-        text += (("\n" if numbered else between) if text else "") + number + sentence
+        text += (("\n" if numbered else between) if text else "") + number + str(item)
     return f"{head}{gap}{text}" if head else text
 
 

@@ -48,7 +48,7 @@ class Recipe:
     """
 
     seed: int = 1
-    steps: int = 3700
+    steps: int = 4500
     vocabulary: int = 1024
     layers: int = 4
     heads: int = 4
