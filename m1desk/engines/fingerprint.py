@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _CPUINFO: Final = Path("/proc/cpuinfo")
 _LIBRARY: Final = "llama_cpp"
 _DISTRIBUTION: Final = "llama-cpp-python"
+_CHOSEN_LIBRARIES: Final = "LLAMA_CPP_LIB_PATH"  # llama-cpp-python's own variable
 _SUFFIXES: Final = (".so", ".dylib", ".dll")
 _GIB: Final = 1024**3
 
@@ -43,6 +45,8 @@ def engine_build() -> str:
         release = "none"
     spec = importlib.util.find_spec(_LIBRARY)
     folders = list(spec.submodule_search_locations or ()) if spec else []
+    chosen = os.environ.get(_CHOSEN_LIBRARIES)
+    folders = [chosen] if chosen else folders
     libraries = sorted(
         (path.name, path.stat().st_size, path.stat().st_mtime_ns)
         for folder in folders

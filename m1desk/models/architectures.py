@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -83,10 +84,11 @@ def check_loadable(header: GgufHeader) -> None:
 def _engine_library() -> Path | None:
     """Find llama.cpp's library without loading it."""
     spec = importlib.util.find_spec("llama_cpp")
-    folders = spec.submodule_search_locations if spec is not None else None
-    for folder in folders or ():
+    packages = spec.submodule_search_locations if spec is not None else None
+    chosen = os.environ.get("LLAMA_CPP_LIB_PATH")  # llama-cpp-python's own variable
+    folders = [Path(chosen)] if chosen else [Path(package) / "lib" for package in packages or ()]
+    for folder in folders:
         for name in _LIBRARIES:
-            path = Path(folder) / "lib" / name
-            if path.is_file():
-                return path
+            if (folder / name).is_file():
+                return folder / name
     return None

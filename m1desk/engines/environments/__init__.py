@@ -1,0 +1,1 @@
+"""Engines in interpreters of their own: made, kept side by side, tested, chosen and removed."""

@@ -1,0 +1,111 @@
+"""The panel of engines, with real pip and a stand-in for vLLM's package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PySide6.QtWidgets import QMessageBox
+from pytestqt.qtbot import QtBot
+from support.standin_wheels import FAILS_WHEN_LOADED, NEVER_ENDS, write_wheel
+
+from m1desk.engines.environments.desk import EngineDesk
+from m1desk.hardware import Accelerator, Machine, probe_machine
+from m1desk.store import Folders
+from m1desk.ui.bridge import Bridge
+from m1desk.ui.theme import Theme
+from m1desk.ui.viewmodels.environments import EnvironmentsViewModel
+from m1desk.ui.widgets.environments_panel import EnvironmentsPanel
+
+pytestmark = pytest.mark.timeout(600)
+PATIENCE_MS = 300_000
+
+
+@pytest.fixture(scope="module")
+def machine() -> Machine:
+    """This machine as if it had a GPU that the engine here can't use."""
+    found = probe_machine(())
+    gpu = Accelerator("0", "nvidia", "RTX 4090", "gpu", False, 1, 1, driver="550.54")
+    system = replace(found.system, platform="linux")
+    return replace(found, system=system, accelerators=(gpu,))
+
+
+@pytest.fixture
+def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    return folder
+
+
+@pytest.fixture
+def panel(
+    qtbot: QtBot, bridge: Bridge, theme: Theme, home: Path, machine: Machine
+) -> EnvironmentsPanel:
+    desk = EngineDesk(Folders.under(home), lambda: machine)
+    model = EnvironmentsViewModel(bridge, desk)
+    made = EnvironmentsPanel(theme, model)
+    qtbot.addWidget(made)
+    made.show()
+    with qtbot.waitSignal(model.changed, timeout=PATIENCE_MS):
+        model.refresh()
+    return made
+
+
+def until(qtbot: QtBot, is_so: Callable[[], bool]) -> None:
+    qtbot.waitUntil(is_so, timeout=PATIENCE_MS)
+
+
+def test_the_build_in_use_and_a_better_one_are_shown(panel: EnvironmentsPanel) -> None:
+    assert any(text.startswith("In use: built-in; llama-cpp-python") for text in panel.texts)
+    assert any("can't use RTX 4090; cu124 (CUDA) can." in text for text in panel.texts)
+    assert panel.install_llama.isVisible()
+    assert not panel.cancel.isVisible()
+
+
+def test_vllm_is_installed_for_m1_and_removed(
+    qtbot: QtBot, wheels: Path, panel: EnvironmentsPanel
+) -> None:
+    for version in ("0.23.0", "0.32.0"):
+        write_wheel(wheels, version)
+    panel.install_for_m1.click()
+    assert panel.cancel.isVisible()
+    assert not panel.install_newest.isEnabled()
+    until(qtbot, lambda: any("Testing" in text for text in panel.texts))
+    until(qtbot, lambda: panel.button("vllm-0.23.0", "Remove") is not None)
+    assert any(text.startswith("vllm 0.23.0; Python 3.") for text in panel.texts)
+    assert panel.button("vllm-0.23.0", "Use") is None  # that is for llama.cpp
+    assert panel.install_newest.isEnabled()
+
+    remove = panel.button("vllm-0.23.0", "Remove")
+    assert remove is not None
+    remove.click()
+    box = panel.findChild(QMessageBox)
+    assert box is not None
+    assert "become free" in box.informativeText()
+    next(button for button in box.buttons() if button.text() == "Remove").click()
+    until(qtbot, lambda: panel.button("vllm-0.23.0", "Remove") is None)
+
+
+def test_what_fails_is_said_and_what_is_cancelled_leaves_the_panel_free(
+    qtbot: QtBot, wheels: Path, panel: EnvironmentsPanel
+) -> None:
+    write_wheel(wheels, "0.31.0", FAILS_WHEN_LOADED)
+    panel.install_newest.click()
+    until(qtbot, lambda: any("libcudart.so.12" in text for text in panel.texts))
+    until(qtbot, lambda: any("did not come to its end" in text for text in panel.texts))
+    assert panel.button("vllm-0.31.0", "Test") is None
+
+    write_wheel(wheels, "0.32.0", NEVER_ENDS)
+    panel.install_newest.click()
+    assert not any("libcudart" in text for text in panel.texts)
+    until(qtbot, lambda: any("Testing" in text for text in panel.texts))
+    panel.cancel.click()
+    until(qtbot, lambda: panel.button("vllm-0.32.0", "Remove") is not None)
+    assert panel.install_newest.isEnabled()
+    assert not panel.cancel.isVisible()
+    assert panel.button("vllm-0.32.0", "Test") is None
