@@ -38,9 +38,14 @@ class Listening:
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """`fraction` (0.0 to 1.0) of the weights are loaded."""
+    """`fraction` (0.0 to 1.0) of the start is done.
+
+    Attributes:
+        stage: what is being done, in a few words; empty for reading the weights.
+    """
 
     fraction: float
+    stage: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,13 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytest_plugins = ["support.hub", "support.memory_keyring", "support.models"]
+pytest_plugins = [
+    "support.hub",
+    "support.memory_keyring",
+    "support.models",
+    "support.vllm_child",
+    "support.vllm_environment",
+]
 
 # Read when a library is imported, so they are set before any test module is.
 os.environ["HF_HUB_OFFLINE"] = "1"

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
+from m1desk.cli.ask_answerer import Answerer, at_server, loaded_here
+from m1desk.cli.ask_passes import kept_passes
 from m1desk.cli.ask_show import (
     show_answer,
     show_pass,
@@ -21,6 +23,7 @@ from m1desk.cli.ask_show import (
     tell_passes,
 )
 from m1desk.cli.documents import DocumentsHere, find_set, read_files, report_json, store_set
+from m1desk.cli.remote import FoundServer, find_server
 from m1desk.cli.session import Session, engine_session, say
 from m1desk.documents import (
     DEFAULT_ANSWER_TOKENS,
@@ -78,7 +81,10 @@ class ModelOptions:
 
 @dataclass(frozen=True, slots=True)
 class AskOptions:
-    """What `m1desk ask` was asked for: `files`, or the set named `prepared`."""
+    """What `m1desk ask` was asked for: `files`, or the set named `prepared`.
+
+    With `server`, the name of a remote one, no model is loaded; of `model` its context counts.
+    """
 
     files: tuple[Path, ...]
     prepared: str | None
@@ -88,6 +94,7 @@ class AskOptions:
     passes: bool = False
     export: Path | None = None
     as_json: bool = False
+    server: str = ""
 
     @property
     def answer_tokens(self) -> int:
@@ -111,7 +118,9 @@ def ask_documents(options: AskOptions) -> None:
         )
     if options.export is not None and not options.export.absolute().parent.is_dir():
         raise BadInput(f"There is no folder {options.export.absolute().parent}.")
-    asyncio.run(_ask(options))
+    # a key may be asked for, which must not happen on the loop
+    server = find_server(options.server) if options.server else None
+    asyncio.run(_ask(options, server))
 
 
 def prepare_documents(
@@ -125,25 +134,41 @@ def prepare_documents(
     asyncio.run(_prepare(files, name, model, as_json=as_json))
 
 
-async def _ask(options: AskOptions) -> None:
+async def _ask(options: AskOptions, server: FoundServer | None) -> None:
     if options.prepared:
         here = await asyncio.to_thread(find_set, options.prepared)
     else:
         here = await read_files(options.files)
+    if server is None:
+        await _ask_here(options, here)
+        return
+    async with at_server(server, options.model.context_tokens) as answerer:
+        needed = await count_prompt(answerer.client, here.text, options.question)
+        needed += options.answer_tokens
+        began = time.time()
+        if needed <= answerer.context_tokens:
+            record = await _ask_whole(answerer, here, None, options)
+        else:
+            record = await _ask_in_passes(answerer, here, options, needed)
+    _tell(replace(record, asked=began, seconds=time.time() - began), here, options)
+
+
+async def _ask_here(options: AskOptions, here: DocumentsHere) -> None:
     async with engine_session(_settings(options.model, here), keeps_speeds=True) as session:
         needed = await _make_room(session, options.model, here, options)
-        client = session.engine.client()
+        answerer = loaded_here(session)
+        client = answerer.client
         name: str | None = None
         began = time.time()
         try:
-            if needed <= session.engine.status.context_tokens:
+            if needed <= answerer.context_tokens:
                 name = _state_of(here, session)
                 if name is not None:
                     await _prepare_state(client, here, name)
                 began = time.time()
-                record = await _ask_whole(client, here, name, options, session)
+                record = await _ask_whole(answerer, here, name, options)
             else:
-                record = await _ask_in_passes(client, here, options, session, needed)
+                record = await _ask_in_passes(answerer, here, options, needed)
         finally:
             await client.aclose()
             await asyncio.to_thread(_keep_budget, session, name)
@@ -151,18 +176,14 @@ async def _ask(options: AskOptions) -> None:
 
 
 async def _ask_whole(
-    client: EngineClient,
-    here: DocumentsHere,
-    name: str | None,
-    options: AskOptions,
-    session: Session,
+    answerer: Answerer, here: DocumentsHere, name: str | None, options: AskOptions
 ) -> AnswerRecord:
-    answer = await _stream(client, here, name, options, session)
-    await session.keep_speed(answer.finished)
+    answer = await _stream(answerer, here, name, options)
+    await answerer.keep_speed(answer.finished)
     return AnswerRecord(
         question=options.question,
         checked=answer.checked,
-        model=session.engine.status.model_name,
+        model=answerer.model,
         asked=None,
         documents=here.names,
         receipt=answer.receipt,
@@ -171,10 +192,10 @@ async def _ask_whole(
 
 
 async def _ask_in_passes(
-    client: EngineClient, here: DocumentsHere, options: AskOptions, session: Session, needed: int
+    answerer: Answerer, here: DocumentsHere, options: AskOptions, needed: int
 ) -> AnswerRecord:
     """Ask part by part; what the parts say goes to standard error while it comes."""
-    context = session.engine.status.context_tokens
+    client, context = answerer.client, answerer.context_tokens
     if not options.passes:
         refused = too_long(needed - options.answer_tokens, options.answer_tokens, context)
         todo = f"{refused.todo.rstrip('.')} (--passes)."
@@ -189,41 +210,49 @@ async def _ask_in_passes(
     )
     asked = PassesQuestion(passes, options.question, options.sampling)
     checker = await asyncio.to_thread(CitationChecker, here.text)
-    async with aclosing(ask_in_passes(client, asked, checker, context_tokens=context)) as events:
-        async for event in events:
-            if isinstance(event, PassesAnswer):
-                details = event.details
-                return AnswerRecord(
-                    question=options.question,
-                    checked=event.checked,
-                    model=session.engine.status.model_name,
-                    asked=None,
-                    documents=here.names,
-                    receipt=details.receipt,
-                    finish_reason=details.finish_reason,
-                    passes=details.passes,
-                    outcome=details.outcome,
-                )
-            show_pass(event)
-            if isinstance(event, TurnFinished):
-                await session.keep_speed(event)
+    with (
+        Database(answerer.folders.database) as database,
+        kept_passes(database, here, options.question, answerer.model) as kept,
+    ):
+        asking = ask_in_passes(client, asked, checker, context_tokens=context, done=kept.done)
+        async with aclosing(asking) as events:
+            async for event in events:
+                kept.take(event)
+                if isinstance(event, PassesAnswer):
+                    return _record_of(event, here, options, answerer.model)
+                show_pass(event)
+                if isinstance(event, TurnFinished):
+                    await answerer.keep_speed(event)
     raise EngineFailed("The answer ended without its account.", "", "Ask again.")
 
 
+def _record_of(
+    answer: PassesAnswer, here: DocumentsHere, options: AskOptions, model: str
+) -> AnswerRecord:
+    details = answer.details
+    return AnswerRecord(
+        question=options.question,
+        checked=answer.checked,
+        model=model,
+        asked=None,
+        documents=here.names,
+        receipt=details.receipt,
+        finish_reason=details.finish_reason,
+        passes=details.passes,
+        outcome=details.outcome,
+    )
+
+
 async def _stream(
-    client: EngineClient,
-    here: DocumentsHere,
-    name: str | None,
-    options: AskOptions,
-    session: Session,
+    answerer: Answerer, here: DocumentsHere, name: str | None, options: AskOptions
 ) -> DocumentAnswer:
     """Ask, and show the answer as it comes unless it is wanted as JSON."""
     checker = await asyncio.to_thread(CitationChecker, here.text)
     asked = DocumentQuestion(here.text, options.question, options.sampling, name)
-    context = session.engine.status.context_tokens
     if not options.as_json:
         say(f"\n{options.question}\n")
-    async with aclosing(ask(client, asked, checker, context_tokens=context)) as events:
+    asking = ask(answerer.client, asked, checker, context_tokens=answerer.context_tokens)
+    async with aclosing(asking) as events:
         async for event in events:
             if isinstance(event, DocumentAnswer):
                 return event

@@ -13,6 +13,7 @@ import typer
 
 from m1desk.cli.remote import FoundServer, find_server, server_session
 from m1desk.cli.session import engine_session, say
+from m1desk.cli.vllm import VllmRequest, vllm_session
 from m1desk.engines import EngineClient, LlamaSettings
 from m1desk.engines.turn import (
     ChatMessage,
@@ -34,10 +35,10 @@ _DIM, _PLAIN = "\x1b[2m", "\x1b[0m"
 class ChatOptions:
     """What `m1desk chat` was asked for; without `prompt` it asks the person line by line.
 
-    `answerer` is a model to load here, or the name of a remote server.
+    `answerer` is a model to load here, with llama.cpp or vLLM, or the name of a remote server.
     """
 
-    answerer: LlamaSettings | str
+    answerer: LlamaSettings | VllmRequest | str
     system: str = ""
     prompt: str | None = None
     sampling: SamplingParameters = field(default_factory=SamplingParameters)
@@ -89,11 +90,14 @@ def _as_text(given: str, what: str) -> str:
         raise BadInput(f"{what} is not readable text.", "It is not in UTF-8.") from None
 
 
-async def _chat(options: ChatOptions, answerer: LlamaSettings | FoundServer) -> None:
+async def _chat(options: ChatOptions, answerer: LlamaSettings | VllmRequest | FoundServer) -> None:
     async with AsyncExitStack() as held:
         if isinstance(answerer, FoundServer):
             client: EngineClient = await held.enter_async_context(server_session(answerer))
-            keep_speed: KeepSpeed = _keep_no_speed
+            keep_speed: KeepSpeed = keep_no_speed
+        elif isinstance(answerer, VllmRequest):
+            client = (await held.enter_async_context(vllm_session(answerer))).engine.client()
+            keep_speed = keep_no_speed
         else:
             session = await held.enter_async_context(engine_session(answerer, keeps_speeds=True))
             client, keep_speed = session.engine.client(), session.keep_speed
@@ -104,8 +108,8 @@ async def _chat(options: ChatOptions, answerer: LlamaSettings | FoundServer) -> 
             await _converse(client, options, keep_speed)
 
 
-async def _keep_no_speed(_finished: TurnFinished) -> None:
-    """Speeds of other machines say nothing about this one."""
+async def keep_no_speed(_finished: TurnFinished) -> None:
+    """Speeds of other machines, and of other engines, say nothing about llama.cpp here."""
 
 
 def _opening(options: ChatOptions) -> tuple[ChatMessage, ...]:

@@ -11,10 +11,14 @@ from typing import Annotated
 import typer
 
 from m1desk import __version__
+from m1desk.cli.engines_commands import engines_app
 from m1desk.cli.jobs_commands import jobs_app
 from m1desk.cli.option_types import (
+    USUAL_CONTEXT,
     Answerer,
     Context,
+    EngineName,
+    EnvironmentName,
     Files,
     FittingContext,
     GpuLayers,
@@ -90,6 +94,10 @@ def _common(
 ) -> None:
     """Options before the command."""
     del version
+    from m1desk.engines.environments.choice import apply_choice  # noqa: PLC0415
+    from m1desk.store import Folders  # noqa: PLC0415
+
+    apply_choice(Folders.resolve())
 
 
 @app.command("doctor")
@@ -113,7 +121,7 @@ def _doctor(
 @app.command("chat")
 def _chat(
     model: Annotated[
-        Path | None, typer.Argument(help="A GGUF file.", metavar="[MODEL.gguf]")
+        Path | None, typer.Argument(help="A GGUF file, or a folder for vLLM.", metavar="[MODEL]")
     ] = None,
     *,
     server: Annotated[
@@ -121,7 +129,9 @@ def _chat(
     ] = "",
     prompt: Annotated[str | None, typer.Option("--prompt", "-p", help="Ask this and end.")] = None,
     system: Annotated[str, typer.Option(help="The system prompt.")] = "",
-    context: Context = 8192,
+    engine: EngineName = "",
+    environment: EnvironmentName = "",
+    context: Context = USUAL_CONTEXT,
     kv_type: KvType = "f16",
     gpu_layers: GpuLayers = -1,
     temperature: Temperature = None,
@@ -132,22 +142,27 @@ def _chat(
 ) -> None:
     """Talk to a model in the terminal. Nothing is kept."""
     if (model is None) == (not server):
-        raise typer.BadParameter("name a GGUF file, or a server with --server")
+        raise typer.BadParameter("name a model, or a server with --server")
     from m1desk.cli.chat import ChatOptions, chat  # noqa: PLC0415
+    from m1desk.cli.vllm import VllmRequest, wants_vllm, wish_of  # noqa: PLC0415
     from m1desk.engines import LlamaSettings  # noqa: PLC0415
     from m1desk.engines.turn import SamplingParameters  # noqa: PLC0415
 
+    answerer: LlamaSettings | VllmRequest | str = server
+    if model is not None and wants_vllm(model, engine, environment):
+        wish = wish_of(context, kv_type, gpu_layers, 1, None)
+        answerer = VllmRequest(model, environment, wish)
+    elif model is not None:
+        answerer = LlamaSettings(
+            model_path=model,
+            context_tokens=context,
+            parallel=1,
+            kv_type=kv_type,
+            gpu_layers=gpu_layers,
+        )
     chat(
         ChatOptions(
-            answerer=server
-            if model is None
-            else LlamaSettings(
-                model_path=model,
-                context_tokens=context,
-                parallel=1,
-                kv_type=kv_type,
-                gpu_layers=gpu_layers,
-            ),
+            answerer=answerer,
             system=system,
             prompt=prompt,
             sampling=SamplingParameters(
@@ -163,7 +178,9 @@ def _serve(
     model: Model,
     *,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 0,
-    context: Context = 8192,
+    engine: EngineName = "",
+    environment: EnvironmentName = "",
+    context: Context = USUAL_CONTEXT,
     parallel: Parallel = 4,
     kv_type: KvType = "f16",
     gpu_layers: GpuLayers = -1,
@@ -171,7 +188,13 @@ def _serve(
 ) -> None:
     """Serve a model to other programs in the OpenAI dialect, on this machine only."""
     from m1desk.cli.serve import serve  # noqa: PLC0415
+    from m1desk.cli.vllm import VllmRequest, wants_vllm, wish_of  # noqa: PLC0415
     from m1desk.engines import LlamaSettings  # noqa: PLC0415
+
+    if wants_vllm(model, engine, environment):
+        wish = wish_of(context, kv_type, gpu_layers, parallel, port)
+        serve(VllmRequest(model, environment, wish), as_json=as_json)
+        return
 
     settings = LlamaSettings(
         model_path=model,
@@ -193,6 +216,9 @@ def _ask(
         str | None, typer.Option(metavar="NAME", help="Documents prepared before.")
     ] = None,
     model: Answerer = None,
+    server: Annotated[
+        str, typer.Option(metavar="NAME", help="Ask this remote server instead.")
+    ] = "",
     context: FittingContext = 0,
     kv_type: KvType = "f16",
     gpu_layers: GpuLayers = -1,
@@ -208,6 +234,8 @@ def _ask(
     as_json: Json = False,
 ) -> None:
     """Ask about whole documents; every quote of the answer is checked."""
+    if model is not None and server:
+        raise typer.BadParameter("name a model, or a server, not both")
     from m1desk.cli.ask import AskOptions, ModelOptions, ask_documents  # noqa: PLC0415
     from m1desk.engines.turn import SamplingParameters  # noqa: PLC0415
 
@@ -221,6 +249,7 @@ def _ask(
             passes=passes,
             export=export,
             as_json=as_json,
+            server=server,
         )
     )
 
@@ -313,6 +342,7 @@ models_app = typer.Typer(
 app.add_typer(models_app, name="models")
 app.add_typer(jobs_app, name="jobs")
 app.add_typer(remote_app, name="remote")
+app.add_typer(engines_app, name="engines")
 
 Name = Annotated[str, typer.Argument(help="Name, repository or path of a model that is here.")]
 

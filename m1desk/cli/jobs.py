@@ -17,13 +17,15 @@ import typer
 from m1desk.cli.ask import usual_model
 from m1desk.cli.session import say
 from m1desk.documents import DocumentSets
-from m1desk.engines import LlamaSettings, forecast_of
+from m1desk.engines import LlamaSettings, ProfileStore, forecast_of
 from m1desk.engines.turn import SamplingParameters
 from m1desk.errors import BadInput
 from m1desk.hardware import probe_machine
 from m1desk.jobs.control import estimate_of
+from m1desk.jobs.energy import actual_energy
 from m1desk.jobs.exports import export_results
 from m1desk.jobs.plan import check_spec
+from m1desk.jobs.servers import JobServers
 from m1desk.jobs.store import JobStore
 from m1desk.jobs.templates import TemplateShelf
 from m1desk.jobs.values import (
@@ -83,6 +85,7 @@ class _Desk:
     store: JobStore
     sets: DocumentSets
     measurements: Measurements
+    servers: JobServers
 
     @property
     def templates(self) -> TemplateShelf:
@@ -99,7 +102,10 @@ class _Desk:
 def _desk() -> Iterator[_Desk]:
     folders = Folders.resolve()
     with Database(folders.database) as database:
-        yield _Desk(folders, JobStore(database), DocumentSets(database), Measurements(database))
+        servers = JobServers(ProfileStore(database), folders)
+        yield _Desk(
+            folders, JobStore(database), DocumentSets(database), Measurements(database), servers
+        )
 
 
 def add(options: AddOptions, *, as_json: bool) -> None:
@@ -113,7 +119,7 @@ def add(options: AddOptions, *, as_json: bool) -> None:
         template = desk.templates.get(options.template) if options.template else None
         spec = _spec(options, template, _set_id(desk, options.set_name))
         check_spec(spec)
-        estimate = estimate_of(spec, desk.sets, desk.forecast)
+        estimate = estimate_of(spec, desk.sets, desk.servers, desk.forecast)
         job_id = desk.store.add(spec, estimate)
     if as_json:
         typer.echo(json.dumps({"id": job_id, "estimate": asdict(estimate)}))
@@ -294,6 +300,10 @@ def _show(results: JobResults) -> None:
         f"{f', by {job.model}' if job.model else ''}"
     )
     typer.echo(f"       expected: {_estimate_words(job.estimate)}")
+    energy = actual_energy(job)
+    if energy is not None:
+        words = f"{energy.watt_hours:,.1f} Wh ({energy.usd:,.2f} USD). {energy.why}"
+        typer.echo(f"       electricity: {words}")
     if one.problem is not None:
         typer.echo(f"       {one.problem.what} {one.problem.why} {one.problem.todo}")
     for answer in results.answers:

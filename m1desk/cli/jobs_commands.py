@@ -51,7 +51,11 @@ def _add(
         int, typer.Option(min=0, help="Context length (tokens); 0: as the documents need.")
     ] = 0,
     server: Annotated[
-        str, typer.Option(help="Address of a server that answers instead.", metavar="URL")
+        str,
+        typer.Option(
+            help="A server that answers instead: `m1desk remote list`, or its bare address.",
+            metavar="NAME",
+        ),
     ] = "",
     at: Annotated[
         str, typer.Option(metavar="TIME", help='Not before "22:00" or "2027-01-31 22:00".')
@@ -66,6 +70,10 @@ def _add(
     attempts: Annotated[int, typer.Option(min=1, help="Tries of a step that fails.")] = 3,
     temperature: Annotated[float | None, typer.Option(min=0.0)] = None,
     max_tokens: Annotated[int | None, typer.Option(min=1)] = None,
+    thinking: Annotated[
+        int | None,
+        typer.Option(min=0, help="Most tokens that the model may think before it answers."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0)] = None,
     as_json: Json = False,
 ) -> None:
@@ -92,7 +100,12 @@ def _add(
             on_mains=on_mains,
             priority=priority,
             retry=RetryPolicy(attempts),
-            sampling=SamplingParameters(temperature=temperature, max_tokens=max_tokens, seed=seed),
+            sampling=SamplingParameters(
+                temperature=temperature,
+                max_tokens=max_tokens,
+                seed=seed,
+                thinking_tokens=thinking,
+            ),
         ),
         as_json=as_json,
     )

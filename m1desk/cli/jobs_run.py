@@ -14,12 +14,13 @@ import typer
 from m1desk.cli.ask import last_model
 from m1desk.cli.session import calibrate_once, say
 from m1desk.documents import DocumentSets, PreparedStates
-from m1desk.engines import LlamaEngine, forecast_of, sweep_leftovers
-from m1desk.errors import StorageError
-from m1desk.hardware import probe_machine
+from m1desk.engines import LlamaEngine, ProfileStore, forecast_of, sweep_leftovers
+from m1desk.hardware import PowerMeter, probe_machine
 from m1desk.jobs.local_desk import LocalDesk
 from m1desk.jobs.person import MachineSurroundings, Person
 from m1desk.jobs.runner import JobRunner
+from m1desk.jobs.servers import JobServers
+from m1desk.jobs.states import JobStates
 from m1desk.jobs.store import ENDED_STATES, JobStore
 from m1desk.jobs.values import JobChanged, JobStepProgress
 from m1desk.models.demo import demo_model
@@ -63,19 +64,27 @@ async def _run(*, watch: bool, as_json: bool) -> int:
 
         engine = LlamaEngine(folders, measurements, lambda _status: None)
         person = Person(lambda: False)  # nobody chats here
+        meter = PowerMeter(lambda: machine)
+        settings_store = SettingsStore(database)
+        servers = JobServers(ProfileStore(database), folders)
         runner = JobRunner(
             JobStore(database),
             DocumentSets(database),
-            LocalDesk(engine, person, lambda: last_model() or demo_model(), forecast),
+            LocalDesk(engine, person, lambda: last_model() or demo_model(), forecast, servers),
             MachineSurroundings(person),
             lock=FileLock(folders.data / "jobs.lock"),
             emit=telling,
+            states=JobStates(
+                PreparedStates(folders.data / "prepared"),
+                lambda: settings_store.load().prepared_budget_bytes,
+            ),
+            meter=meter,
         )
         try:
             code = await _until_interrupted(runner, watch=watch)
         finally:
             await engine.unload()
-            await asyncio.to_thread(_make_room, folders, database)
+            meter.close()
     return code or int(telling.failed)
 
 
@@ -99,15 +108,6 @@ async def _until_interrupted(runner: JobRunner, *, watch: bool) -> int:
     if not work.cancelled():
         work.result()
     return code
-
-
-def _make_room(folders: Folders, database: Database) -> None:
-    """Delete the states of documents unused longest beyond what all together may take."""
-    budget = SettingsStore(database).load().prepared_budget_bytes
-    try:
-        PreparedStates(folders.data / "prepared").make_room(budget)
-    except StorageError as error:
-        say(str(error))
 
 
 class _Telling:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-Model = Annotated[Path, typer.Argument(help="A GGUF file.", metavar="MODEL.gguf")]
+Model = Annotated[Path, typer.Argument(help="A GGUF file, or a folder for vLLM.", metavar="MODEL")]
+EngineName = Annotated[
+    str, typer.Option("--engine", metavar="NAME", help="llama.cpp or vllm; else by the model.")
+]
+EnvironmentName = Annotated[
+    str, typer.Option("--environment", metavar="NAME", help="The one whose vLLM is used.")
+]
 Answerer = Annotated[
     Path | None, typer.Option("--model", help="A GGUF file; else the one used last, or the demo.")
 ]
@@ -15,12 +21,17 @@ Files = Annotated[
     list[Path] | None, typer.Argument(help="Documents and folders.", metavar="[FILES]...")
 ]
 
+USUAL_CONTEXT: Final = 8192
+"""Where nobody asks for another (tokens)."""
+
 Context = Annotated[int, typer.Option(min=1, help="Context length (tokens).")]
 FittingContext = Annotated[
     int, typer.Option("--context", min=0, help="Context length (tokens); 0: as the files need.")
 ]
 Parallel = Annotated[int, typer.Option(min=1, help="Requests served at once.")]
-KvType = Annotated[str, typer.Option(help="Type of the KV cache: f16, q8_0 or q4_0.")]
+KvType = Annotated[
+    str, typer.Option(help="Type of the KV cache: f16, q8_0 or q4_0; vLLM: f16 or fp8.")
+]
 GpuLayers = Annotated[int, typer.Option(help="Layers on the GPU; -1 for all.")]
 
 Temperature = Annotated[

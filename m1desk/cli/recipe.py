@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, get_args
+from typing import get_args
 
 import typer
 
 from m1desk.cli.session import say
 from m1desk.errors import BadInput
-from m1desk.fit import Variant, VllmQuantization, is_known, known_variants, variant_from_config
-from m1desk.models import Hub, hub_settings, load_catalog
+from m1desk.fit import VllmQuantization
+from m1desk.models import Hub, hub_settings
 from m1desk.recipes import (
     TARGETS,
     ClusterPlan,
     ClusterWish,
+    Launcher,
     Recipe,
     RecipeOptions,
-    ServedModel,
+    find_served,
     make_recipe,
     parse_cluster,
     plan_cluster,
     write_recipe,
 )
 from m1desk.store import Database, Folders, SettingsStore
-
-_CHECKPOINT: Final = "BF16"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,8 @@ def recipe(request: RecipeRequest) -> None:
         version=request.vllm_version,
     )
     cluster = parse_cluster(request.cluster)
-    plan = plan_cluster(_served(request), cluster, wish)
+    served = find_served(request.model, _hub, revision=request.revision, path=request.model_path)
+    plan = plan_cluster(served, cluster, wish)
     made = make_recipe(plan, target, request.options)
     if made.verdict != "fits":
         raise _refusal(plan)
@@ -85,6 +86,32 @@ def recipe(request: RecipeRequest) -> None:
         return
     for line in _lines(made, with_files=request.out is None):
         typer.echo(line)
+
+
+def launcher_called(name: str) -> Launcher:
+    """The launcher of that name; raises BadInput."""
+    known: tuple[Launcher, ...] = get_args(Launcher)
+    found = next((one for one in known if one == name), None)
+    if found is None:
+        raise BadInput(f'"{name}" is no way to start vLLM.', "", _one_of(known))
+    return found
+
+
+def words_in(text: str) -> tuple[str, ...]:
+    """The words that a shell would read; raises BadInput."""
+    try:
+        return tuple(shlex.split(text))
+    except ValueError as error:
+        raise BadInput(f"The arguments {text} can't be read.", f"{error}.") from error
+
+
+def variables_in(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Names and values; raises BadInput."""
+    pairs = [text.partition("=") for text in texts]
+    wrong = next((name for name, equals, _ in pairs if not equals), None)
+    if wrong is not None:
+        raise BadInput(f'"{wrong}" has no value.', "", "Write it as NAME=VALUE.")
+    return tuple((name, value) for name, _, value in pairs)
 
 
 def _quantization(name: str) -> VllmQuantization | None:
@@ -109,46 +136,11 @@ def _refusal(plan: ClusterPlan) -> BadInput:
     )
 
 
-def _served(request: RecipeRequest) -> ServedModel:
-    entry = load_catalog().find(request.model)
-    repository = entry.repo_id if entry is not None else request.model
-    name = repository.rsplit("/", maxsplit=1)[-1]
-    revision = request.revision
-    if is_known(name):
-        (variant,) = known_variants(name, (_CHECKPOINT,))
-    elif "/" in repository:
-        variant, revision = _from_hub(repository, name, revision)
-    else:
-        (variant,) = known_variants(request.model, (_CHECKPOINT,))  # which says what is known
-    if "/" not in repository and not request.model_path:
-        raise BadInput(
-            f'Which repository "{request.model}" lies in is not known.',
-            "",
-            "Give owner/name, or its folder on the nodes with --model-path.",
-        )
-    return ServedModel(
-        name=name,
-        variant=variant,
-        repository=repository if "/" in repository else "",
-        revision=revision,
-        path=request.model_path,
-    )
-
-
-def _from_hub(repository: str, name: str, revision: str) -> tuple[Variant, str]:
-    """A checkpoint by its config.json, and the commit that this is of."""
+def _hub() -> Hub:
     with Database(Folders.resolve().database) as database:
-        hub = Hub(hub_settings(SettingsStore(database).load()))
-    say(f"Reading config.json of {repository} ...")
-    commit = hub.repository(repository, revision or None).commit
-    config = hub.safetensors_model(repository, commit).config
-    if config.get("quantization_config"):
-        raise BadInput(
-            f"{repository} is quantized already.",
-            "Only checkpoints in 16 bits can be planned for a cluster yet.",
-            "Name the repository that it was made of.",
-        )
-    return variant_from_config(config, name, _CHECKPOINT), commit
+        settings = SettingsStore(database).load()
+    say("Looking the model up at the Hub ...")
+    return Hub(hub_settings(settings))
 
 
 def _lines(made: Recipe, *, with_files: bool) -> Iterator[str]:

@@ -45,13 +45,29 @@ def recipe_command(
     partition: Annotated[str, typer.Option(help="Of Slurm.")] = "",
     account: Annotated[str, typer.Option(help="Of Slurm.")] = "",
     hours: Annotated[int, typer.Option(min=1, help="Of Slurm: how long it may run.")] = 24,
+    launcher: Annotated[
+        str, typer.Option(help="vllm, or module: the same as a module of Python.")
+    ] = "vllm",
+    arguments: Annotated[
+        str, typer.Option(help='More words for vLLM, as a shell reads them: "--dtype float32".')
+    ] = "",
+    variable: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="For vLLM's environment; may be repeated."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Write the files there.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON (docs/recipes.md).")] = False,
 ) -> None:
     """Say whether a model fits a cluster under vLLM, and write the files that run it there."""
-    from m1desk.cli.recipe import RecipeRequest, recipe  # noqa: PLC0415
+    from m1desk.cli.recipe import (  # noqa: PLC0415
+        RecipeRequest,
+        launcher_called,
+        recipe,
+        variables_in,
+        words_in,
+    )
     from m1desk.recipes import RecipeOptions  # noqa: PLC0415
 
     recipe(
@@ -80,6 +96,9 @@ def recipe_command(
                 partition=partition,
                 account=account,
                 hours=hours,
+                launcher=launcher_called(launcher),
+                arguments=words_in(arguments),
+                environment=variables_in(variable or ()),
             ),
         )
     )

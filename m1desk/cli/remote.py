@@ -33,13 +33,10 @@ from m1desk.engines.remote.profiles import (
     parse_ssh,
     profile_values,
 )
-from m1desk.engines.remote.secrets import KEY, missing
+from m1desk.engines.remote.secrets import KEY, KEY_VARIABLE, missing
 from m1desk.engines.remote.verdicts import STEP_NAMES
 from m1desk.errors import BadInput, EngineFailed
 from m1desk.store import Database, Folders
-
-KEY_VARIABLE: Final = "M1DESK_SERVER_KEY"
-"""A server's key for scripts on machines without a keyring; no child process gets it."""
 
 _MARKS: Final = {
     Outcome.OK: "ok",
@@ -57,6 +54,7 @@ class AddRequest:
     name: str
     url: str
     model: str = ""
+    context_tokens: int = 0
     key: bool = False
     headers: tuple[str, ...] = ()
     secret_headers: tuple[str, ...] = ()
@@ -233,6 +231,7 @@ def _profile_of(request: AddRequest) -> ServerProfile:
         name=request.name,
         base_url=request.url,
         model=request.model,
+        context_tokens=request.context_tokens,
         wants_key=request.key,
         headers=tuple(_header(text) for text in request.headers),
         secret_headers=request.secret_headers,

@@ -26,6 +26,9 @@ def _add(
     ],
     *,
     model: Annotated[str, typer.Option(help="To ask; else the first that it lists.")] = "",
+    context: Annotated[
+        int, typer.Option(min=0, help="Its context length (tokens), if it does not say.")
+    ] = 0,
     key: Annotated[
         bool,
         typer.Option("--key", help="It wants a key: asked for, or the next line of the input."),
@@ -66,6 +69,7 @@ def _add(
             name=name,
             url=url,
             model=model,
+            context_tokens=context,
             key=key,
             headers=tuple(header or ()),
             secret_headers=tuple(secret_header or ()),

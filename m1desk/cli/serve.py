@@ -5,27 +5,29 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
 import typer
 
 from m1desk.cli.session import Session, engine_session, say
+from m1desk.cli.vllm import VllmRequest, VllmSession, vllm_session
 from m1desk.errors import EngineFailed
 
 if TYPE_CHECKING:
     from m1desk.engines import LlamaSettings
 
 
-def serve(settings: LlamaSettings, *, as_json: bool) -> None:
+def serve(wanted: LlamaSettings | VllmRequest, *, as_json: bool) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Raises:
         EngineFailed: the model did not load, or the engine died while serving.
     """
-    asyncio.run(_serve(settings, as_json=as_json))
+    asyncio.run(_serve(wanted, as_json=as_json))
 
 
-async def _serve(settings: LlamaSettings, *, as_json: bool) -> None:
+async def _serve(wanted: LlamaSettings | VllmRequest, *, as_json: bool) -> None:
     interrupted = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -34,7 +36,7 @@ async def _serve(settings: LlamaSettings, *, as_json: bool) -> None:
         except NotImplementedError:
             # Windows' loops have no signal handlers; there Ctrl+C raises KeyboardInterrupt
             break
-    loading = asyncio.ensure_future(_load_and_wait(settings, interrupted, as_json=as_json))
+    loading = asyncio.ensure_future(_load_and_wait(wanted, interrupted, as_json=as_json))
     stopping = asyncio.ensure_future(interrupted.wait())
     await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
@@ -47,9 +49,11 @@ async def _serve(settings: LlamaSettings, *, as_json: bool) -> None:
 
 
 async def _load_and_wait(
-    settings: LlamaSettings, interrupted: asyncio.Event, *, as_json: bool
+    wanted: LlamaSettings | VllmRequest, interrupted: asyncio.Event, *, as_json: bool
 ) -> None:
-    async with engine_session(settings) as session:
+    opened: AbstractAsyncContextManager[Session | VllmSession]
+    opened = vllm_session(wanted) if isinstance(wanted, VllmRequest) else engine_session(wanted)
+    async with opened as session:
         _announce(session, as_json=as_json)
         waits = {
             asyncio.ensure_future(interrupted.wait()),
@@ -65,7 +69,7 @@ async def _load_and_wait(
             raise EngineFailed(failure.what, failure.why, failure.todo)
 
 
-def _announce(session: Session, *, as_json: bool) -> None:
+def _announce(session: Session | VllmSession, *, as_json: bool) -> None:
     status = session.engine.status
     endpoint = status.endpoint
     if endpoint is None:

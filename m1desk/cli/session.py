@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from m1desk.engines import (
     EngineState,
@@ -24,6 +24,8 @@ from m1desk.engines import (
 from m1desk.errors import EngineFailed, M1DeskError
 from m1desk.hardware import probe_machine
 from m1desk.store import Database, Folders, Measurements
+
+_LINE: Final = 72
 
 if TYPE_CHECKING:
     from m1desk.engines import CalibrationProgress
@@ -48,7 +50,7 @@ class Session:
             EngineFailed: it did not load.
         """
         await self.engine.load(settings)
-        _raise_if_failed(self.engine.status)
+        raise_if_failed(self.engine.status)
 
     async def keep_speed(self, finished: TurnFinished) -> None:
         """Keep how fast an answer was beside what was predicted, for later predictions."""
@@ -86,7 +88,7 @@ async def engine_session(
     sweep_leftovers(folders)
     database = Database(folders.database)
     failed = asyncio.Event()
-    progress = _LoadProgress(failed)
+    progress = LoadProgress(failed)
     try:
         measurements = Measurements(database)
         await calibrate_once(folders, measurements)
@@ -97,7 +99,7 @@ async def engine_session(
         engine = LlamaEngine(folders, measurements, progress)
         try:
             await engine.load(settings)
-            _raise_if_failed(engine.status)
+            raise_if_failed(engine.status)
             yield Session(engine, failed, folders, measurements, probing)
         finally:
             await engine.unload()
@@ -126,13 +128,14 @@ def say_calibration(progress: CalibrationProgress) -> None:
     say(f"  {words[progress.stage]}")
 
 
-def _raise_if_failed(status: EngineStatus) -> None:
+def raise_if_failed(status: EngineStatus) -> None:
+    """Raise EngineFailed for an engine that did not come up."""
     failure = status.failure
     if failure is not None:
         raise EngineFailed(failure.what, failure.why, failure.todo)
 
 
-class _LoadProgress:
+class LoadProgress:
     """Shows the load on a terminal as one line that grows, and notices an engine that dies."""
 
     def __init__(self, failed: asyncio.Event) -> None:
@@ -140,13 +143,16 @@ class _LoadProgress:
         self._shown = False
 
     def __call__(self, status: EngineStatus) -> None:
+        """Take the engine's next status."""
         if status.state is EngineState.FAILED:
             self._failed.set()
         if not sys.stderr.isatty():
             return
         if status.state is EngineState.LOADING:
             self._shown = True
-            say(f"\rLoading {status.model_name} ... {status.load_fraction:4.0%}", end="")
+            stage = f" {status.load_stage}" if status.load_stage else ""
+            line = f"Loading {status.model_name} ... {status.load_fraction:4.0%}{stage}"
+            say(f"\r{line:<{_LINE}}", end="")
         elif self._shown:
             self._shown = False
             say("")

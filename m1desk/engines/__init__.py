@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from m1desk.engines.remote.abilities import ServedModel, ServerAbilities
     from m1desk.engines.remote.connection import RemoteClient, connect
     from m1desk.engines.remote.examine import examine_server
+    from m1desk.engines.remote.in_use import Estimates, ServerInUse, Servers, ServerTrouble
     from m1desk.engines.remote.profile_store import ProfileStore
     from m1desk.engines.remote.profiles import ServerProfile, SshTunnel
     from m1desk.engines.remote.secrets import SecretVault, ServerSecrets
@@ -49,6 +50,9 @@ if TYPE_CHECKING:
         EngineStatus,
         LlamaSettings,
     )
+    from m1desk.engines.vllm.engine import VllmEngine
+    from m1desk.engines.vllm.planned import ServeWish, settings_for
+    from m1desk.engines.vllm.settings import VllmSettings
 
 __all__ = [
     "CalibrationProgress",
@@ -64,6 +68,7 @@ __all__ = [
     "EngineRates",
     "EngineState",
     "EngineStatus",
+    "Estimates",
     "Forecast",
     "LlamaEngine",
     "LlamaSettings",
@@ -76,10 +81,14 @@ __all__ = [
     "ProgressWatch",
     "RemoteClient",
     "SecretVault",
+    "ServeWish",
     "ServedModel",
     "ServerAbilities",
+    "ServerInUse",
     "ServerProfile",
     "ServerSecrets",
+    "ServerTrouble",
+    "Servers",
     "SshTunnel",
     "StallPatience",
     "StateNotSaved",
@@ -87,6 +96,8 @@ __all__ = [
     "StateSaved",
     "Step",
     "StepVerdict",
+    "VllmEngine",
+    "VllmSettings",
     "calibrate",
     "connect",
     "efficiencies_measured_here",
@@ -96,6 +107,7 @@ __all__ = [
     "measured_speeds",
     "note_answer",
     "remembered_calibration",
+    "settings_for",
     "settings_of",
     "sweep_leftovers",
     "wished_of",
@@ -127,6 +139,7 @@ _HOMES: Final = {
     "remote.abilities": ("ServedModel", "ServerAbilities"),
     "remote.connection": ("RemoteClient", "connect"),
     "remote.examine": ("examine_server",),
+    "remote.in_use": ("Estimates", "ServerInUse", "ServerTrouble", "Servers"),
     "remote.profile_store": ("ProfileStore",),
     "remote.profiles": ("ServerProfile", "SshTunnel"),
     "remote.secrets": ("SecretVault", "ServerSecrets"),
@@ -135,6 +148,9 @@ _HOMES: Final = {
     "runs": ("EndedProcess", "sweep_leftovers"),
     "speeds": ("efficiencies_measured_here", "measured_speeds", "note_answer"),
     "status": ("Endpoint", "EngineFailure", "EngineState", "EngineStatus", "LlamaSettings"),
+    "vllm.engine": ("VllmEngine",),
+    "vllm.planned": ("ServeWish", "settings_for"),
+    "vllm.settings": ("VllmSettings",),
 }
 
 

@@ -68,9 +68,8 @@ class EngineClient:
         self._http = httpx.AsyncClient(
             base_url=endpoint.base_url,
             headers={**bearer, **(headers or {})},
-            transport=transport,
+            transport=transport or plain_transport(endpoint),
             timeout=httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS),
-            limits=httpx.Limits(max_connections=None),
             trust_env=False,  # a proxy of the user's has no business between us and this machine
         )
 
@@ -78,6 +77,11 @@ class EngineClient:
     def model(self) -> str:
         """The model's id in the API."""
         return self._endpoint.model
+
+    @property
+    def counts_exactly(self) -> bool:
+        """Whether it counts conversations as the model reads them, and does not estimate."""
+        return True
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -237,11 +241,14 @@ class EngineClient:
         Raises:
             EngineRefused, EngineUnreachable: as for `stream_turn`.
         """
-        response = await self._ask("GET", "/metrics")
+        response = await self._ask("GET", self._metrics_path())
         try:
             return parse_metrics(response.text, time.monotonic())
         except ValueError as error:
             raise _not_understood(response) from error
+
+    def _metrics_path(self) -> str:
+        return "/metrics"
 
     def _turn_body(self, request: ChatRequest) -> dict[str, object]:
         return request_body(self.model, request)
@@ -279,6 +286,12 @@ class EngineClient:
                 yield response
         except (httpx.HTTPError, httpx.StreamError) as error:
             raise self._explain(error) from error
+
+
+def plain_transport(endpoint: Endpoint) -> httpx.AsyncHTTPTransport:
+    """Make the way to an endpoint: a connection, or its socket."""
+    socket = None if endpoint.socket is None else str(endpoint.socket)
+    return httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=None), uds=socket)
 
 
 async def _chunks(response: httpx.Response) -> AsyncGenerator[Mapping[str, Any], None]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from m1desk.engines.process import ProcessEnd
+    from m1desk.errors import M1DeskError
     from m1desk.wire import EngineExited, Failed
 
 _NO_MEMORY: Final = re.compile(
@@ -105,6 +106,19 @@ def stalled(facts: LoadFacts, seconds: float, log_tail: tuple[str, ...]) -> Engi
         "nothing and said nothing.",
         "If the file is on a network or a removable disk, check that it can be read; then try "
         "again.",
+        log_tail,
+    )
+
+
+def refused_greeting(
+    facts: LoadFacts, error: M1DeskError, log_tail: tuple[str, ...]
+) -> EngineFailure:
+    """Describe an engine that came up but did not answer its first request."""
+    return EngineFailure(
+        "never_ready",
+        f"{facts.model_path.name} was loaded, but answers nothing.",
+        " ".join(part for part in (error.what, error.why) if part),
+        "Load the model again. The last lines of the engine's log may say more.",
         log_tail,
     )
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import secrets
 from typing import TYPE_CHECKING, Final
 
 from m1desk.engines.calibration import EngineCalibration, remembered_calibration
-from m1desk.engines.client import EngineClient
 from m1desk.engines.failure import LoadFacts
-from m1desk.engines.log import EngineLog
+from m1desk.engines.managed import ManagedEngine
+from m1desk.engines.manner import Manner
 from m1desk.engines.progress import Patience
 from m1desk.engines.spec import EngineSpec, child_environment, module_command
-from m1desk.engines.states import StatusBoard
 from m1desk.engines.status import EngineFailure, EngineState, EngineStatus, LlamaSettings
-from m1desk.engines.supervisor import Supervisor
-from m1desk.errors import EngineFailed, ModelFileError, StorageError
+from m1desk.errors import ModelFileError, StorageError
 from m1desk.models import check_loadable, read_gguf_header
 from m1desk.wire import KEY_VARIABLE
 
@@ -36,11 +33,8 @@ _LONG_CONTEXT_TOKENS: Final = 32_768
 _SHARD: Final = re.compile(r"-\d{5}-of-\d{5}$")
 
 
-class LlamaEngine:
-    """Loads one model at a time and says how it is. Use it on one asyncio loop.
-
-    Nothing here raises because of a model or an engine: what went wrong is in `status.failure`.
-    """
+class LlamaEngine(ManagedEngine[LlamaSettings]):
+    """Loads one GGUF at a time with our own worker. Use it on one asyncio loop."""
 
     def __init__(
         self,
@@ -60,107 +54,26 @@ class LlamaEngine:
             patience: when an engine that does nothing counts as stuck.
             worker: the worker's command line up to `serve`; empty for our own worker.
         """
-        self._folders = folders
+        super().__init__(folders, on_status, log_name=_LOG_NAME, patience=patience or Patience())
         self._measurements = measurements
-        self._patience = patience or Patience()
         self._worker = tuple(worker) or tuple(module_command("m1desk.llama_worker"))
-        self._board = StatusBoard(on_status)
-        self._log = EngineLog(folders.logs / _LOG_NAME)
-        self._turn = asyncio.Lock()
-        self._wishes = 0
-        self._supervisor: Supervisor | None = None
-        self._client: EngineClient | None = None
-        self._settings: LlamaSettings | None = None
 
-    @property
-    def status(self) -> EngineStatus:
-        """The engine as it is now."""
-        return self._board.status
+    def _starting(self, settings: LlamaSettings) -> EngineStatus:
+        return EngineStatus(
+            EngineState.STARTING,
+            model_path=settings.model_path,
+            model_name=_SHARD.sub("", settings.model_path.stem),
+            asked_context_tokens=settings.context_tokens,
+            parallel=settings.parallel,
+        )
 
-    @property
-    def settings(self) -> LlamaSettings | None:
-        """What the model that is ready was loaded with; None while none is."""
-        return self._settings if self.status.is_ready else None
+    def _refuse(self, settings: LlamaSettings) -> EngineFailure | None:
+        return _check_settings(settings) or _check_file(settings)
 
-    @property
-    def log_path(self) -> Path:
-        """The file with all that engines wrote; older parts end in .1, .2, .3."""
-        return self._log.path
-
-    def log_lines(self) -> tuple[str, ...]:
-        """Return the last lines engines wrote, oldest first; at most 200."""
-        return self._log.tail()
-
-    def client(self) -> EngineClient:
-        """Return the client of the loaded model; it is closed when the model is unloaded.
-
-        Raises:
-            EngineFailed: no model is ready.
-        """
-        endpoint = self.status.endpoint
-        if endpoint is None:
-            raise _not_ready(self.status)
-        if self._client is None:
-            self._client = EngineClient(endpoint)
-        return self._client
-
-    async def load(self, settings: LlamaSettings) -> EngineStatus:
-        """Load a model in place of what is loaded; returns when it is READY or FAILED.
-
-        STOPPED is returned when `unload` or another `load` came in between. There is no time
-        limit: an engine fails here by ending, or by doing nothing at all. When this is cancelled,
-        the engine is ended.
-        """
-        wish = await self._interrupt()
-        async with self._turn:
-            await self._close_client()
-            if wish != self._wishes:
-                return self.status
-            self._board.start_over(_starting(settings))
-            try:
-                await self._load(settings, wish)
-            finally:  # outdated or cancelled before there was a process
-                if self.status.is_busy_starting:
-                    self._board.move(EngineState.STOPPING)
-                    self._board.start_over(EngineStatus(EngineState.STOPPED))
-            return self.status
-
-    async def unload(self) -> None:
-        """End the engine, also in the middle of its start; returns when nothing is left of it."""
-        await self._interrupt()
-        async with self._turn:
-            await self._close_client()
-            if self._board.allows(EngineState.STOPPED):
-                self._board.start_over(EngineStatus(EngineState.STOPPED))
-
-    async def _interrupt(self) -> int:
-        """End what runs or starts, and outdate older wishes; returns the number of this one."""
-        self._wishes += 1
-        wish = self._wishes
-        if self._supervisor is not None:
-            await self._supervisor.stop()
-        return wish
-
-    async def _load(self, settings: LlamaSettings, wish: int) -> None:
-        failure = _check_settings(settings) or await asyncio.to_thread(_check_file, settings)
-        if wish != self._wishes:
-            return
-        if failure is not None:
-            self._board.move(EngineState.FAILED, failure=failure)
-            return
-        self._settings = settings
+    def _prepare(self, settings: LlamaSettings) -> tuple[EngineSpec, LoadFacts, Manner]:
         calibration = self._calibration()
         spec = make_spec(settings, calibration, self._worker, self._folders.data / _STATES)
-        self._log.add(f"--- {' '.join(spec.argv)}")
-        self._supervisor = Supervisor(
-            spec,
-            _facts(settings, calibration),
-            runs=self._folders.runs,
-            log=self._log,
-            board=self._board,
-            patience=self._patience,
-        )
-        await self._supervisor.start()
+        return spec, _facts(settings, calibration), Manner()
 
     def _calibration(self) -> EngineCalibration:
         """Return what was measured; a database that can't be read must not prevent loading."""
@@ -170,11 +83,6 @@ class LlamaEngine:
             self._log.add(f"The calibration can't be read: {error}")
             found = None
         return found or EngineCalibration()
-
-    async def _close_client(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
 
 
 def make_spec(
@@ -235,16 +143,6 @@ def _extra_buffers(settings: LlamaSettings, calibration: EngineCalibration) -> b
 
 def _switch(value: bool) -> str:  # noqa: FBT001 - the one thing it turns into a word
     return "on" if value else "off"
-
-
-def _starting(settings: LlamaSettings) -> EngineStatus:
-    return EngineStatus(
-        EngineState.STARTING,
-        model_path=settings.model_path,
-        model_name=_SHARD.sub("", settings.model_path.stem),
-        asked_context_tokens=settings.context_tokens,
-        parallel=settings.parallel,
-    )
 
 
 def _facts(settings: LlamaSettings, calibration: EngineCalibration) -> LoadFacts:
@@ -323,12 +221,3 @@ def _check_file(settings: LlamaSettings) -> EngineFailure | None:
     except ModelFileError as error:
         return EngineFailure("unknown_architecture", error.what, error.why, error.todo)
     return _check_experts(settings, header)
-
-
-def _not_ready(status: EngineStatus) -> EngineFailed:
-    failure = status.failure
-    if failure is not None:
-        return EngineFailed(failure.what, failure.why, failure.todo)
-    if status.is_busy_starting:
-        return EngineFailed("The model is still loading.", "", "Wait until it is ready.")
-    return EngineFailed("No model is loaded.", "", "Load a model first.")

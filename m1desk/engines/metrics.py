@@ -50,7 +50,7 @@ _WORK: Final = frozenset(
 
 
 def parse_metrics(text: str, at: float) -> EngineMetrics:
-    """Read the metrics of our worker or of vLLM; what is missing counts as 0.
+    """Read the metrics of our worker, llama-server or vLLM; what is missing counts as 0.
 
     Raises:
         ValueError: it is not Prometheus' text format.
@@ -73,11 +73,13 @@ def work_counters(text: str) -> tuple[float, ...] | None:
 def _ours(samples: _Samples, at: float) -> EngineMetrics:
     return EngineMetrics(
         at=at,
-        prompt_tokens=samples.count("m1desk_prompt_tokens_total"),
+        prompt_tokens=samples.count("m1desk_prompt_tokens_total", "llamacpp:prompt_tokens_total"),
         reused_tokens=samples.count("m1desk_prompt_tokens_reused_total"),
-        generated_tokens=samples.count("m1desk_generated_tokens_total"),
-        running=samples.count("m1desk_requests_running"),
-        waiting=samples.count("m1desk_requests_waiting"),
+        generated_tokens=samples.count(
+            "m1desk_generated_tokens_total", "llamacpp:tokens_predicted_total"
+        ),
+        running=samples.count("m1desk_requests_running", "llamacpp:requests_processing"),
+        waiting=samples.count("m1desk_requests_waiting", "llamacpp:requests_deferred"),
         kv_tokens_used=samples.count("m1desk_kv_cache_tokens_used"),
         kv_tokens=samples.count("m1desk_kv_cache_tokens"),
     )

@@ -8,9 +8,9 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
-from m1desk.engines.guard.record import RUN_VARIABLE, remove_record
+from m1desk.engines.guard.record import RUN_VARIABLE
 from m1desk.engines.log import EngineLog, LineSplitter
-from m1desk.engines.runs import end_run
+from m1desk.engines.runs import end_lost_run
 from m1desk.engines.spec import module_command
 from m1desk.wire import EngineExited, EngineStarted, Failed, decode_event
 
@@ -22,7 +22,7 @@ _STDOUT: Final = 1
 _STDOUT_LINE_BYTES: Final = 64 * 1024
 _LAST_WORDS_SECONDS: Final = 0.3  # a grandchild may hold a pipe open long after the end
 _LOOP_PATIENCE_SECONDS: Final = 0.5  # it blocks the loop; some milliseconds are the rule
-_GUARD_SECONDS: Final = 3.0  # what a guard may take beyond the grace it was told
+_GUARD_SECONDS: Final = 2.0  # what a guard may take for itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,12 @@ class GuardedProcess(asyncio.SubprocessProtocol):
     """
 
     def __init__(
-        self, runs: Path, log: EngineLog, on_line: Callable[[bytes], None], grace_seconds: float
+        self,
+        runs: Path,
+        log: EngineLog,
+        on_line: Callable[[bytes], None],
+        on_error: Callable[[bytes], None] | None,
+        seconds: tuple[float, float],
     ) -> None:
         self.run = uuid.uuid4().hex
         self.engine_pid: int | None = None
@@ -59,13 +64,15 @@ class GuardedProcess(asyncio.SubprocessProtocol):
         self.ended: asyncio.Future[ProcessEnd] = asyncio.get_running_loop().create_future()
         self._log = log
         self._on_line = on_line
+        self._on_error = on_error
         self._lines = LineSplitter(_STDOUT_LINE_BYTES)
         self._transport: asyncio.SubprocessTransport | None = None
         self._record = runs / f"{self.run}.json"
-        self._grace = grace_seconds
+        self._grace_seconds, self._kill_seconds = seconds
         self._open_pipes = {1, 2}
         self._was_asked = False
         self._has_exited = False
+        self._is_finishing = False
         self._exited: EngineExited | None = None
         self._failed: Failed | None = None
 
@@ -78,7 +85,10 @@ class GuardedProcess(asyncio.SubprocessProtocol):
         runs: Path,
         log: EngineLog,
         on_line: Callable[[bytes], None],
+        on_error: Callable[[bytes], None] | None = None,
         grace_seconds: float = 3.0,
+        kill_seconds: float = 3.0,
+        scratch: Path | None = None,
     ) -> GuardedProcess:
         """Start a guard, which starts `argv`.
 
@@ -88,18 +98,25 @@ class GuardedProcess(asyncio.SubprocessProtocol):
             runs: the folder for the record of the run.
             log: takes standard error.
             on_line: called on this loop with every line of standard output.
+            on_error: likewise with every piece of standard error, cut anywhere.
             grace_seconds: between SIGTERM and SIGKILL when `stop` is called.
+            kill_seconds: what its processes may take to be gone after SIGKILL.
+            scratch: a folder of its own, made for the run and removed after it.
 
         Raises:
             OSError: the guard can't be started.
         """
-        process = cls(runs, log, on_line, grace_seconds)
+        process = cls(runs, log, on_line, on_error, (grace_seconds, kill_seconds))
         orders = ["--record", str(process._record), "--owner", str(os.getpid())]
-        orders += ["--grace", str(grace_seconds), "--", *argv]
+        orders += ["--grace", str(grace_seconds), "--kill", str(kill_seconds)]
+        if scratch is not None:
+            orders += ["--scratch", str(scratch)]
         await asyncio.get_running_loop().subprocess_exec(
             lambda: process,
             *module_command("m1desk.engines.guard"),
             *orders,
+            "--",
+            *argv,
             env={**env, RUN_VARIABLE: process.run},
         )
         return process
@@ -109,22 +126,26 @@ class GuardedProcess(asyncio.SubprocessProtocol):
         """The guard's process number; its session has the same."""
         return None if self._transport is None else self._transport.get_pid()
 
-    async def stop(self) -> ProcessEnd:
-        """End the engine: ask, wait for the grace, kill. Returns when nothing is left of it."""
+    async def stop(self, *, at_once: bool = False) -> ProcessEnd:
+        """End the engine: ask, wait for the grace, kill. Returns when nothing is left of it.
+
+        Args:
+            at_once: kill without asking.
+        """
         if not self._has_exited:
-            self.ask_to_stop()
-        limit = self._grace + _GUARD_SECONDS
+            self.ask_to_stop(at_once=at_once)
+        limit = self._grace_seconds + self._kill_seconds + _GUARD_SECONDS
         await asyncio.wait([self.ended], timeout=limit)
         if not self.ended.done() and self._transport is not None:
             self._transport.kill()  # a guard that hangs: its end is noticed like any other
         return await asyncio.shield(self.ended)
 
-    def ask_to_stop(self) -> None:
-        """Tell the guard to end the engine; returns at once. Once is enough."""
+    def ask_to_stop(self, *, at_once: bool = False) -> None:
+        """Tell the guard to end the engine, or to kill it `at_once`; returns immediately."""
         lifeline = self._lifeline
         if lifeline is not None and not lifeline.is_closing() and not self._was_asked:
             self._was_asked = True  # a guard takes a second time for impatience
-            lifeline.write(b"stop\n")
+            lifeline.write(b"kill\n" if at_once else b"stop\n")
 
     @property
     def _lifeline(self) -> asyncio.WriteTransport | None:
@@ -143,6 +164,8 @@ class GuardedProcess(asyncio.SubprocessProtocol):
         self.bytes_heard += len(data)
         if fd != _STDOUT:
             self._log.feed(data)
+            if self._on_error is not None:
+                self._on_error(data)
             return
         for line in self._lines.feed(data):
             self._hear(line)
@@ -173,18 +196,24 @@ class GuardedProcess(asyncio.SubprocessProtocol):
         self._on_line(line)
 
     def _finish(self) -> None:
-        if self.ended.done():
+        if self._is_finishing:
             return
+        self._is_finishing = True
         for line in self._lines.close():
             self._hear(line)
-        end = ProcessEnd(self._exited, self._failed)
-        if self._exited is None:  # the guard could not do its last duty
-            rest = end_run(
-                self.run, session=self.guard_pid, patience_seconds=_LOOP_PATIENCE_SECONDS
-            )
-            if rest.is_over:  # else the next start's sweep needs the record
-                remove_record(self._record)
+        if self._exited is not None or end_lost_run(
+            self._record, self.run, self.guard_pid, _LOOP_PATIENCE_SECONDS
+        ):
+            self._settle()
+            return
+        loop = asyncio.get_running_loop()  # what is left takes longer than a loop may be blocked
+        rest = loop.run_in_executor(
+            None, end_lost_run, self._record, self.run, None, self._kill_seconds
+        )
+        rest.add_done_callback(lambda _rest: self._settle())
+
+    def _settle(self) -> None:
         self._log.close()
         if self._transport is not None:
             self._transport.close()
-        self.ended.set_result(end)
+        self.ended.set_result(ProcessEnd(self._exited, self._failed))

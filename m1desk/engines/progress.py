@@ -22,11 +22,15 @@ class Patience:
             cold model on a slow disk may take an hour: what is measured is silence, not time.
         sample_seconds: between two looks at it.
         grace_seconds: between a request to end and SIGKILL.
+        kill_seconds: what its processes may take to be gone after SIGKILL.
+        heeds_while_starting: whether a request to end is worth making before it is ready.
     """
 
     silence_seconds: float = 120.0
     sample_seconds: float = 1.0
     grace_seconds: float = 3.0
+    kill_seconds: float = 3.0
+    heeds_while_starting: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import psutil
 
+from m1desk.engines.guard.belongings import Belongings, remove_belongings, segments_of
 from m1desk.engines.guard.platforms import Platform, this_platform
 from m1desk.engines.guard.record import (
     RUN_VARIABLE,
@@ -71,7 +72,7 @@ def sweep_runs(runs: Path) -> list[EndedProcess]:
         if record is None:
             remove_record(path)  # broken: it says nothing that could be trusted
         elif not _lives(platform, record.owner):
-            end = end_run(record.run, tuple(_identities(record)))
+            end = end_run(record.run, tuple(_identities(record)), belongings=record.belongings)
             ended += end.ended
             if end.is_over:
                 remove_record(path)
@@ -81,13 +82,35 @@ def sweep_runs(runs: Path) -> list[EndedProcess]:
     return ended
 
 
+def end_lost_run(path: Path, run: str, session: int | None, patience_seconds: float) -> bool:
+    """Do the last duty of a guard that is dead; whether nothing is left of the run.
+
+    Its record is kept until then, for the next start's sweep.
+
+    Args:
+        path: the record, as far as the guard wrote it.
+        run: as for `end_run`.
+        session: likewise.
+        patience_seconds: likewise.
+    """
+    record = _read(path)
+    belongings = Belongings() if record is None else record.belongings
+    end = end_run(run, session=session, patience_seconds=patience_seconds, belongings=belongings)
+    if end.is_over:
+        remove_record(path)
+    return end.is_over
+
+
 def end_run(
     run: str,
     identities: tuple[ProcessIdentity, ...] = (),
     session: int | None = None,
     patience_seconds: float = _PATIENCE_SECONDS,
+    belongings: Belongings | None = None,
 ) -> RunEnd:
     """Kill every process of a run, until none is left or the patience is over.
+
+    What they shared and kept beside is removed when none is left.
 
     Args:
         run: the id that the run's processes carry in their environment.
@@ -95,20 +118,27 @@ def end_run(
         session: also every member of this session; only safe while its leader's number can't have
             been given to another process, that is right after its end was noticed.
         patience_seconds: how long this may block.
+        belongings: what is known to be the run's beside its processes.
     """
     platform = this_platform()
     ended: dict[int, EndedProcess] = {}
+    known = belongings or Belongings()
     deadline = time.monotonic() + patience_seconds
     empty_looks = 0
     while empty_looks < _EMPTY_LOOKS and time.monotonic() < deadline:
         left = list(_members(platform, run, identities, session))
+        shared = known.segments | segments_of(process.pid for process in left)
+        known = replace(known, segments=shared)
         for process in left:
             ended.setdefault(process.pid, EndedProcess(process.pid, _command_of(process)))
             _kill(process)
         empty_looks = 0 if left else empty_looks + 1
         if empty_looks < _EMPTY_LOOKS:
             time.sleep(_PAUSE_SECONDS)
-    return RunEnd(tuple(ended.values()), is_over=empty_looks == _EMPTY_LOOKS)
+    is_over = empty_looks == _EMPTY_LOOKS
+    if is_over:
+        remove_belongings(known)
+    return RunEnd(tuple(ended.values()), is_over)
 
 
 def _members(

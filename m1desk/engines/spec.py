@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import m1desk
+from m1desk.engines.status import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +28,9 @@ class EngineSpec:
         env: the whole environment; kept out of repr, for it holds the key.
         api_key: the bearer key the engine will ask for.
         asked_context_tokens: the context length asked for (tokens).
+        scratch: a folder that is made for the run, and removed with all that is in it.
+        socket: where it answers, if not at a port of 127.0.0.1.
+        port: where it was told to answer; 0: it says so itself.
     """
 
     argv: tuple[str, ...]
@@ -36,6 +40,15 @@ class EngineSpec:
     model_name: str
     asked_context_tokens: int
     parallel: int
+    scratch: Path | None = None
+    socket: Path | None = None
+    port: int = 0
+
+    def endpoint(self, port: int, model: str) -> Endpoint:
+        """Where it answers, once it listens."""
+        host = "127.0.0.1" if self.socket is None else "localhost"
+        at = "" if self.socket is not None else f":{port}"
+        return Endpoint(f"http://{host}{at}", model, self.api_key, self.socket)
 
 
 def module_command(module: str) -> list[str]:

@@ -19,6 +19,11 @@ class SseDecoder:
         self._data: list[bytes] = []
         self._size = 0
 
+    @property
+    def is_within_event(self) -> bool:
+        """Whether an event has begun and has not ended yet."""
+        return bool(self._rest or self._data)
+
     def feed(self, chunk: bytes) -> list[str]:
         """Return the data of every event that `chunk` completes.
 

@@ -22,12 +22,14 @@ class EngineState(Enum):
 class Endpoint:
     """Where a model answers in the OpenAI dialect.
 
-    `base_url` ends before `/v1`. The key is kept out of repr, so out of logs.
+    `base_url` ends before `/v1`. The key is kept out of repr, so out of logs. Where there is a
+    `socket`, it is reached through that file, and the host in `base_url` means nothing.
     """
 
     base_url: str
     model: str
     api_key: str = field(repr=False)
+    socket: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +56,25 @@ class EngineStatus:
 
     Attributes:
         load_fraction: 0.0 to 1.0 while LOADING.
+        load_stage: what is being done meanwhile, in a few words; empty for reading the weights.
         context_tokens: the context length given (tokens), 0 until READY.
         asked_context_tokens: the context length asked for (tokens).
         failure: set when FAILED.
+        server: name of the remote server that this is about, "" for the engine of this machine.
     """
 
     state: EngineState
     model_path: Path | None = None
     model_name: str = ""
     load_fraction: float = 0.0
+    load_stage: str = ""
     endpoint: Endpoint | None = None
     context_tokens: int = 0
     asked_context_tokens: int = 0
     parallel: int = 1
     pid: int | None = None
     failure: EngineFailure | None = None
+    server: str = ""
 
     @property
     def is_ready(self) -> bool:

@@ -21,7 +21,8 @@ class ChatMessage:
 class SamplingParameters:
     """How the next token is chosen; None leaves it to the engine's or the model's default.
 
-    The defaults of MiniMax-M1 are temperature 1.0 and top_p 0.95.
+    The defaults of MiniMax-M1 are temperature 1.0 and top_p 0.95. `thinking_tokens` is the most
+    that a model may think before it answers; an engine that can't limit that does not.
     """
 
     temperature: float | None = None
@@ -34,6 +35,7 @@ class SamplingParameters:
     max_tokens: int | None = None
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    thinking_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ _SAMPLING: Final = (
     "max_tokens",
     "seed",
 )
+THINKING_FIELD: Final = "thinking_budget_tokens"
+"""What llama.cpp's own server, and our worker, call the limit of thinking."""
 
 
 def request_body(model: str, request: ChatRequest) -> dict[str, object]:
@@ -46,6 +48,8 @@ def request_body(model: str, request: ChatRequest) -> dict[str, object]:
     }
     if sampling.stop:
         body["stop"] = list(sampling.stop)
+    if sampling.thinking_tokens is not None:
+        body[THINKING_FIELD] = sampling.thinking_tokens
     if request.prepared is not None:
         body["prepared"] = request.prepared
     return {**body, **request.extra}

@@ -50,21 +50,29 @@ from m1desk.fit.variant import (
     variant_from_table,
 )
 from m1desk.fit.vllm import (
+    FIRST_VERSION,
     GPU_MEMORY_SHARE,
     VllmFit,
+    VllmKvType,
     VllmQuantization,
     VllmWish,
+    loaded_bytes,
     plan_vllm,
     refuse,
+    refuse_version,
+    runs_own_code,
     supported_versions,
     supports_pipeline,
     tensor_parallel_sizes,
     version_numbers,
+    vllm_arguments,
+    vllm_cache_bytes,
 )
 from m1desk.fit.words import size_text
 
 __all__ = [
     "ASSUMPTION_SOURCES",
+    "FIRST_VERSION",
     "GPU_MEMORY_SHARE",
     "Change",
     "CostAssumptions",
@@ -88,6 +96,7 @@ __all__ = [
     "Variant",
     "Verdict",
     "VllmFit",
+    "VllmKvType",
     "VllmQuantization",
     "VllmWish",
     "Wished",
@@ -105,6 +114,7 @@ __all__ = [
     "known_models",
     "known_variants",
     "load_machine",
+    "loaded_bytes",
     "machine_from_json",
     "machine_from_probe",
     "needs_of",
@@ -116,6 +126,8 @@ __all__ = [
     "read_records",
     "record_of",
     "refuse",
+    "refuse_version",
+    "runs_own_code",
     "size_text",
     "supported_versions",
     "supports_pipeline",
@@ -125,4 +137,6 @@ __all__ = [
     "variant_from_table",
     "verdict_of",
     "version_numbers",
+    "vllm_arguments",
+    "vllm_cache_bytes",
 ]

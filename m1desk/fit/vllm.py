@@ -13,6 +13,7 @@ from m1desk.fit.variant import ModelShape, Variant
 from m1desk.fit.words import size_text
 
 VllmQuantization = Literal["bf16", "experts_int8"]
+VllmKvType = Literal["auto", "fp8"]
 
 _GIB: Final = 1 << 30
 _LARGEST_SIZE: Final = 64
@@ -20,8 +21,12 @@ GPU_MEMORY_SHARE: Final = 0.92
 """Of each GPU, `--gpu-memory-utilization`; vLLM's default is 0.9 to 0.92."""
 _WORKSPACE: Final = 4 * _GIB
 """Activations, graphs and the collective library on each GPU: an assumption."""
+FIRST_VERSION: Final = "0.12.0"
+"""The arguments written here are those of this version and later ones."""
 _OLD_GPUS: Final = ("v100", "t4", "rtx 20", "gtx", "p100")
-_MINIMAX: Final = frozenset({"minimax-01", "MiniMaxM1ForCausalLM"})
+_MINIMAX: Final = frozenset(
+    {"minimax-01", "MiniMaxM1ForCausalLM", "MiniMaxText01ForCausalLM", "MiniMaxForCausalLM"}
+)
 _MINIMAX_SEQUENCES: Final = 8
 _ACCELERATORS: Final = frozenset({"nvidia", "nvidia_unified", "nvidia_datacenter"})
 
@@ -73,9 +78,21 @@ def loaded_bytes(variant: Variant, quantization: VllmQuantization) -> int:
     return whole if quantization == "bf16" else whole - experts
 
 
-def supported_versions(shape: ModelShape) -> tuple[str, str] | None:
+def supported_versions(architecture: str) -> tuple[str, str] | None:
     """First and last version that knows the architecture; None: no limit is known."""
-    return ("0.9.2", "0.23.0") if shape.architecture in _MINIMAX else None
+    return ("0.9.2", "0.23.0") if architecture in _MINIMAX else None
+
+
+def refuse_version(architecture: str, version: str) -> str:
+    """Why this version of vLLM can't run the architecture; "" when nothing speaks against it."""
+    versions = supported_versions(architecture)
+    if versions is None or _within(version, versions):
+        return ""
+    return (
+        f"vLLM {version} does not know this architecture (its support lasted from "
+        f"{versions[0]} to {versions[1]}): install vLLM {versions[1]} for it, in an "
+        "environment of its own."
+    )
 
 
 def supports_pipeline(shape: ModelShape) -> bool:
@@ -90,14 +107,7 @@ def refuse(machine: PlanMachine, variant: Variant, version: str | None = None) -
     name = machine.devices[0].name.lower()
     if any(old in name for old in _OLD_GPUS):
         return f"vLLM needs compute capability 8.0; {machine.devices[0].name} is older."
-    versions = supported_versions(variant.shape)
-    if version and versions and not _within(version, versions):
-        return (
-            f"vLLM {version} does not know this architecture (its support lasted from "
-            f"{versions[0]} to {versions[1]}): install vLLM {versions[1]} for it, in an "
-            "environment of its own."
-        )
-    return ""
+    return refuse_version(variant.shape.architecture, version) if version else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +119,14 @@ class VllmWish:
         quantization: done while loading a BF16 checkpoint.
         parallel: `--max-num-seqs`; each sequence has a recurrent state.
         pipeline: stages that the layers are dealt out to, in order; 1: none.
+        kv_type: of the KV cache; "auto": the model's own, in 16 bits.
     """
 
     context_tokens: int = 131_072
     quantization: VllmQuantization = "bf16"
     parallel: int = _MINIMAX_SEQUENCES
     pipeline: int = 1
+    kv_type: VllmKvType = "auto"
 
 
 def plan_vllm(
@@ -154,7 +166,7 @@ def _fit(
     gpus = size * wish.pipeline
     room = round(each * GPU_MEMORY_SHARE) - weights - state - _WORKSPACE
     # beyond as many GPUs as KV heads, each holds a copy of one head
-    per_token = kv_cache_bytes(shape, 256, "f16") / 256 * stage / min(size, kv_heads)
+    per_token = vllm_cache_bytes(shape, 256, wish.kv_type) / 256 * stage / min(size, kv_heads)
     tokens = int(max(0, room) / per_token) if per_token else 0
     return VllmFit(
         tensor_parallel=size,
@@ -166,7 +178,7 @@ def _fit(
             f"{size_text(weights)} of weights on each of {gpus} GPUs with {size_text(each)}.",
             _room_text(room, tokens, wish.context_tokens),
         ),
-        arguments=tuple(_arguments(shape, size, wish)),
+        arguments=vllm_arguments(shape.architecture, size, wish),
         pipeline_parallel=wish.pipeline,
     )
 
@@ -179,14 +191,38 @@ def _room_text(room: int, tokens: int, context_tokens: int) -> str:
     return f"There is room for {tokens:,} tokens of context over all requests."
 
 
-def _arguments(shape: ModelShape, size: int, wish: VllmWish) -> Iterator[str]:
+def vllm_cache_bytes(shape: ModelShape, tokens: int, kv_type: VllmKvType = "auto") -> int:
+    """Bytes of KV cache for so many tokens, over all GPUs; one byte an element in fp8."""
+    in_16_bits = kv_cache_bytes(shape, tokens, "f16")
+    return in_16_bits // 2 if kv_type == "fp8" else in_16_bits
+
+
+def runs_own_code(architecture: str) -> bool:
+    """Whether loading the model runs Python code that comes with it."""
+    return architecture in _MINIMAX
+
+
+def vllm_arguments(architecture: str, size: int, wish: VllmWish) -> tuple[str, ...]:
+    """What to start vLLM with for a wish, each layer cut over `size` GPUs.
+
+    Args:
+        architecture: a GGUF's word or the class in config.json.
+        size: the tensor-parallel size.
+        wish: how it is to run.
+    """
+    return tuple(_arguments(architecture, size, wish))
+
+
+def _arguments(architecture: str, size: int, wish: VllmWish) -> Iterator[str]:
     yield from ("--tensor-parallel-size", str(size), "--max-model-len", str(wish.context_tokens))
     yield from ("--max-num-seqs", str(wish.parallel))
     if wish.pipeline > 1:
         yield from ("--pipeline-parallel-size", str(wish.pipeline))
     if wish.quantization == "experts_int8":
         yield from ("--quantization", "experts_int8")
-    if shape.architecture in _MINIMAX:
+    if wish.kv_type != "auto":
+        yield from ("--kv-cache-dtype", wish.kv_type)
+    if architecture in _MINIMAX:
         yield from ("--mamba-cache-dtype", "float32")
         yield from ("--enable-auto-tool-choice", "--tool-call-parser", "minimax")
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 from support.quoting import QUOTE, SCRIPT
+from support.windows import alive
 from test_command_line import m1desk
 
+from m1desk.documents import DocumentSets, read_documents
 from m1desk.engines.calibration import EngineCalibration, calibration_key
 from m1desk.llama_worker.tiny_model import TinyModelSpec, write_tiny_model
 from m1desk.store import Database, Folders, Measurements
@@ -65,6 +71,51 @@ def test_in_passes_it_is_answered_with_what_each_pass_said(model: Path, contract
         one["receipt"]["expected_tokens"] for one in answer["passes"]
     )
     assert "Pass 1 of" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX")
+def test_a_killed_call_leaves_its_passes_to_the_next_one(
+    model: Path, home: Path, tmp_path: Path
+) -> None:
+    long = tmp_path / "contract.txt"
+    long.write_text(f"{PAGE * 60}{QUOTE}\n{PAGE * 600}")
+    with Database(Folders.under(home).database) as database:
+        sets = DocumentSets(database)
+        set_id = sets.create("Contract")
+        sets.add(set_id, asyncio.run(read_documents([long])))
+        words = (
+            "ask", "--prepared", "Contract", "-q", "How long?", "--model", model,
+            "--context", 2048, "--passes", "--max-tokens", 100, "--temperature", 0, "--json",
+        )  # fmt: skip
+
+        kill_in_its_third_pass(words)
+        (question,) = sets.questions(set_id)
+        kept = question.details.passes
+        assert len(kept) >= 2
+
+        done = m1desk(*words)
+        assert done.returncode == 0, done.stderr
+        passes = json.loads(done.stdout)["passes"]
+        assert len(passes) > len(kept)
+        assert [one["seconds"] for one in passes[: len(kept)]] == [
+            one.details.seconds for one in kept
+        ]
+        assert f"Pass {len(kept)} of" not in done.stderr
+        assert f"Pass {len(kept) + 1} of" in done.stderr
+        (question,) = sets.questions(set_id)
+        assert question.state == "complete"
+        assert len(question.details.passes) == len(passes)
+
+
+def kill_in_its_third_pass(words: tuple[object, ...]) -> None:
+    line = [sys.executable, "-m", "m1desk", *map(str, words)]
+    with psutil.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as call:
+        try:
+            assert any("Pass 3 of" in said for said in call.stderr)
+            family = call.children(recursive=True)
+        finally:
+            call.kill()
+    assert alive(family) == []
 
 
 def test_a_context_guessed_too_small_is_loaded_again_with_what_is_needed(

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from m1desk.cli.commands import run_command_line
+from m1desk.engines import ProfileStore, ServerProfile
 from m1desk.engines.calibration import EngineCalibration, calibration_key
 from m1desk.jobs.store import JobStore
 from m1desk.store import Database, FileLock, Folders, Measurements
@@ -117,9 +118,19 @@ def test_what_can_not_be_done_is_refused_before_it_is_added(
     assert "no template" in jobs("add", letter, "--template", "nonsense", *model, status=1)
     assert "no documents named" in jobs("add", "--set", "x", "-q", "Hm?", *model, status=1)
     assert "needs files" in jobs("add", "--table", "-q", "Hm?", *model, status=1)
+    assert 'no server "lab"' in jobs("add", "-q", "Hm?", "--server", "lab", status=1)
     assert "is no time" in jobs("add", "-q", "Hm?", "--at", "soon", *model, status=1)
     assert "one of" in jobs("add", letter, "--table", "--passes", "-q", "Hm?", *model, status=1)
     assert jobs.json("list")["jobs"] == []
+
+
+def test_a_job_may_be_for_a_server_with_a_limit_on_thinking(jobs: Terminal, home: Path) -> None:
+    with Database(Folders.under(home).database) as database:
+        ProfileStore(database).add(ServerProfile("lab", "http://127.0.0.1:1"))
+    added = jobs.json("add", "-q", "Hm?", "--server", "lab", "--thinking", 256)
+    spec = jobs.json("show", added["id"])["job"]["spec"]
+    assert spec["engine"]["server"] == "lab"
+    assert spec["sampling"]["thinking_tokens"] == 256
 
 
 def test_templates_are_listed_and_used(

@@ -79,3 +79,32 @@ def test_misuse_is_answered(
 ) -> None:
     assert run(*words) == 1
     assert why in capsys.readouterr().err
+
+
+def test_more_for_vllm(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("Qwen3-32B", "--cluster", "2x8xH100", "--for", "shell", "--model-path", "/models/q")
+    given = ("--launcher", "module", "--arguments", "--dtype 'float 32'", "--variable", "A=b=c")
+    assert run(*words, *given) == 0
+    shown = capsys.readouterr().out
+    started = shown.partition("engine=(")[2].split()
+    assert started[:5] == ["python3", "-m", "vllm.entrypoints.cli.main", "serve", "/models/q"]
+    assert "    --dtype 'float 32'\n" in shown
+    assert "\nexport A=b=c\n" in shown
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        (("--launcher", "docker"), "no way to start vLLM"),
+        (("--arguments", "'open"), "can't be read"),
+        (("--variable", "A"), "has no value"),
+        (("--variable", "VLLM_API_KEY=x"), "holds no key"),
+        (("--arguments", "--api-key=x"), "holds no key"),
+        (("--arguments", "--api-key x"), "holds no key"),
+    ],
+)
+def test_more_for_vllm_that_makes_no_sense(
+    given: tuple[str, ...], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("MiniMax-M1-80k", "--cluster", "2x8xH100", "--for", "shell", *given) == 1
+    assert why in capsys.readouterr().err

@@ -13,7 +13,7 @@ from m1desk.engines.process import GuardedProcess
 from m1desk.wire import Ready, decode_event
 
 
-async def own(folder: Path, argv: list[str]) -> None:
+async def own(folder: Path, argv: list[str], scratch: Path | None) -> None:
     is_ready = asyncio.Event()
 
     def on_line(line: bytes) -> None:
@@ -21,7 +21,12 @@ async def own(folder: Path, argv: list[str]) -> None:
             is_ready.set()
 
     process = await GuardedProcess.start(
-        argv, os.environ, runs=folder, log=EngineLog(folder / "log"), on_line=on_line
+        argv,
+        os.environ,
+        runs=folder,
+        log=EngineLog(folder / "log"),
+        on_line=on_line,
+        scratch=scratch,
     )
     await is_ready.wait()
     print(json.dumps({"guard": process.guard_pid, "engine": process.engine_pid}), flush=True)
@@ -29,4 +34,6 @@ async def own(folder: Path, argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(own(Path(sys.argv[1]), sys.argv[2:]))
+    words = sys.argv[2:]
+    place = Path(words[1]) if words[0] == "--scratch" else None
+    asyncio.run(own(Path(sys.argv[1]), words[2:] if place else words, place))

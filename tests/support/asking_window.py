@@ -23,7 +23,7 @@ from PySide6.QtCore import QTimer
 from m1desk import app_assembly
 from m1desk.app import run_window
 from m1desk.app_options import WindowOptions
-from m1desk.engines import CheckpointPlan, EngineClient, llama
+from m1desk.engines import CheckpointPlan, EngineClient, managed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -75,7 +75,7 @@ def main(model: str, question: str, plan: str) -> int:
     TellingClient.plan = CheckpointPlan(**json.loads(plan))
     options = WindowOptions(Path(model), page="documents", calibrate=False, greet=False)
     with (
-        patch.object(llama, "EngineClient", TellingClient),
+        patch.object(managed, "EngineClient", TellingClient),
         patch.object(app_assembly, "Assembly", partial(AskingAssembly, question)),
     ):
         return run_window(options)

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from m1desk.documents import DocumentSets
 from m1desk.engines import EngineCalibration, EngineStatus, LlamaEngine, LlamaSettings, Patience
 from m1desk.engines.turn import SamplingParameters
+from m1desk.hardware import Energy
 from m1desk.jobs.local_desk import LocalDesk
 from m1desk.jobs.runner import JobRunner
+from m1desk.jobs.states import JobStates
 from m1desk.jobs.store import JobStore
 from m1desk.jobs.values import (
     Corpus,
@@ -63,6 +65,16 @@ class Outside:
 
 
 @dataclass
+class Meter:
+    """What is measured of electricity, one after the other."""
+
+    shows: list[Energy] = field(default_factory=list)
+
+    def take(self) -> Energy | None:
+        return self.shows.pop(0) if self.shows else None
+
+
+@dataclass
 class Queue:
     """A queue, what works it, and what it told."""
 
@@ -73,6 +85,8 @@ class Queue:
     outside: Outside
     lock: FileLock
     model: Path
+    states: JobStates
+    meter: Meter = field(default_factory=Meter)
     is_person_asking: bool = False
     told: list[JobNotice] = field(default_factory=list)
     on_notice: Callable[[JobNotice], None] = lambda _notice: None
@@ -98,7 +112,8 @@ class Queue:
         clock = {} if self.clock is None else {"clock": self.clock}
         return JobRunner(
             self.store, self.sets, self.desk, self.outside,
-            lock=self.lock, emit=emit, patience=self.patience, **clock,
+            lock=self.lock, emit=emit, states=self.states, meter=self.meter,
+            patience=self.patience, **clock,
         )  # fmt: skip
 
     async def work(self) -> None:

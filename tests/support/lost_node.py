@@ -27,6 +27,7 @@ class LostNode:
             never.
         moves: its counters move with each look at them.
         shows_metrics: it has counters at all.
+        counters_at: where they are.
         gone: while it is silent, a proxy answers in its place that it is not there.
         breaks_off: instead of going silent, it ends the connection in the middle.
         refuses_progress: it refuses a request that asks for progress, as strict servers do.
@@ -36,6 +37,7 @@ class LostNode:
     goes_on_after: int = 0
     moves: bool = False
     shows_metrics: bool = True
+    counters_at: str = "/metrics"
     gone: bool = False
     breaks_off: bool = False
     refuses_progress: bool = False
@@ -49,7 +51,7 @@ class LostNode:
             routes=[
                 Route("/v1/models", self._models),
                 Route("/health", self._health),
-                Route("/metrics", self._metrics),
+                Route(self.counters_at, self._metrics),
                 Route("/v1/chat/completions", self._chat, methods=["POST"]),
             ]
         )

@@ -5,18 +5,17 @@ from __future__ import annotations
 import getpass
 import os
 import shutil
-import socket
 import subprocess
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from support.programs import free_port, wait_for_port
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 SSHD = shutil.which("sshd", path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin")))
 needs_sshd = pytest.mark.skipif(
@@ -36,35 +35,43 @@ class RunningSshd:
 
 
 @contextmanager
-def running_sshd(folder: Path) -> Iterator[RunningSshd]:
-    """An sshd that lets this user in with a key made for it."""
+def running_sshd(
+    folder: Path, *, address: str = "127.0.0.1", before: Sequence[str] = ()
+) -> Iterator[RunningSshd]:
+    """An sshd that lets this user in with a key made for it.
+
+    Args:
+        folder: for its files.
+        address: where it listens.
+        before: words before its command line, such as those that run it on another machine.
+    """
     assert SSHD is not None
     folder.mkdir(mode=0o700, exist_ok=True)
     for name in ("host", "user"):
         _make_key(folder / name)
     authorized = folder / "authorized"
     authorized.write_bytes((folder / "user.pub").read_bytes())
-    port = _free_port()
+    port = free_port()
     (folder / "sshd_config").write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder / 'host'}\n"
+        f"Port {port}\nListenAddress {address}\nHostKey {folder / 'host'}\n"
         f"AuthorizedKeysFile {authorized}\nPidFile none\nStrictModes no\nUsePAM no\n"
         "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n"
     )
     config = folder / "ssh_config"
     host_key = (folder / "host.pub").read_text()
-    (folder / "known").write_text(f"[127.0.0.1]:{port} {host_key}")
+    (folder / "known").write_text(f"[{address}]:{port} {host_key}")
     config.write_text(
-        f"Host test-gate\n  HostName 127.0.0.1\n  Port {port}\n  User {getpass.getuser()}\n"
+        f"Host test-gate\n  HostName {address}\n  Port {port}\n  User {getpass.getuser()}\n"
         f"  IdentityFile {folder / 'user'}\n  IdentitiesOnly yes\n"
         f"  UserKnownHostsFile {folder / 'known'}\n"
     )
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd insists on it for root
     process = subprocess.Popen(
-        [SSHD, "-D", "-e", "-f", str(folder / "sshd_config")], stderr=subprocess.DEVNULL
+        [*before, SSHD, "-D", "-e", "-f", str(folder / "sshd_config")], stderr=subprocess.DEVNULL
     )
     try:
-        _wait_for(port, process)
+        wait_for_port(port, process, host=address)
         yield RunningSshd("test-gate", config, folder, process)
     finally:
         process.terminate()
@@ -74,21 +81,3 @@ def running_sshd(folder: Path) -> Iterator[RunningSshd]:
 def _make_key(path: Path) -> None:
     command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)]
     subprocess.run(command, check=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        assert process.poll() is None, "sshd ended"
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    pytest.fail("sshd did not answer")

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-SECONDS_TO_VANISH = 2.0
+SECONDS = 180.0
+"""Within which a window comes to what a test waits for, on a machine that has much else to do."""
+
+SECONDS_TO_VANISH = 20.0
+"""Within which processes end whose end is sure; two would do where little else runs."""
 
 
 def measured_folders(home: Path) -> Folders:
@@ -40,6 +44,8 @@ def running_window(
 ) -> Iterator[psutil.Popen]:
     """A window that has come as far as `until` says; afterwards nothing of it is left.
 
+    What it says on its standard error shows up with the test's own.
+
     Args:
         words: what follows `python -m`.
         until: whether it has got there.
@@ -49,12 +55,17 @@ def running_window(
     process = psutil.Popen(
         [sys.executable, "-m", *words],
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
         env={**os.environ, "QT_QPA_PLATFORM": "offscreen", **environment},
     )
     family: list[psutil.Process] = []
+
+    def has_come() -> bool:
+        there = until(process)
+        assert there or process.poll() is None, f"the window ended before {what}"
+        return there
+
     try:
-        wait_until(lambda: until(process), what)
+        wait_until(has_come, what)
         family = process.children(recursive=True)
         yield process
     finally:
@@ -65,7 +76,7 @@ def running_window(
         process.stdout.close()
 
 
-def wait_until(happened: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
+def wait_until(happened: Callable[[], bool], what: str, seconds: float = SECONDS) -> None:
     """Wait for something; fail, saying for what, when it does not come."""
     deadline = time.monotonic() + seconds
     while not happened():

@@ -19,6 +19,8 @@ def main() -> int:
     parser.add_argument("--record", type=Path, help="where to write the record of the run")
     parser.add_argument("--owner", type=int, default=os.getppid(), help="process to outlive never")
     parser.add_argument("--grace", type=float, default=3.0, help="seconds from SIGTERM to SIGKILL")
+    parser.add_argument("--kill", type=float, default=5.0, help="seconds to be gone after SIGKILL")
+    parser.add_argument("--scratch", type=Path, help="a folder to make and to remove at the end")
     parser.add_argument("argv", nargs="+", help="the engine's command line, after --")
     options = parser.parse_args()
     orders = Orders(
@@ -26,7 +28,9 @@ def main() -> int:
         run=os.environ.get(RUN_VARIABLE) or uuid.uuid4().hex,
         owner_pid=options.owner,
         record=options.record,
+        scratch=options.scratch,
         grace_seconds=max(0.0, options.grace),
+        kill_seconds=max(0.0, options.kill),
     )
     return Guard(orders, this_platform()).run()
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
+from m1desk.engines.guard.belongings import Belongings, SegmentWatch, remove_belongings
 from m1desk.engines.guard.record import (
     RUN_VARIABLE,
     ProcessIdentity,
@@ -29,14 +30,15 @@ if TYPE_CHECKING:
 
 _OWNER_CHECK_SECONDS: Final = 0.25
 _ORPHANED_GRACE_SECONDS: Final = 1.0  # with nobody left to wait for it, an end must come soon
-_KILL_SECONDS: Final = 5.0  # a process in the middle of a disk access dies no sooner than that ends
 _KILL_PAUSE_SECONDS: Final = 0.01
+_SCRATCH_MODE: Final = 0o700  # whoever reaches the sockets in it can use the engine
 _STDIN: Final = 0
 _STDOUT: Final = 1
 
 
 class _News(Enum):
     STOP = auto()  # the owner, or the system, wants an end
+    KILL = auto()  # the owner knows that asking is of no use
     OWNER_GONE = auto()
     CHILD = auto()  # the engine or an orphan of it may have ended
 
@@ -47,7 +49,10 @@ class Orders:
 
     Attributes:
         record: where the record of the run is written, None for nowhere.
+        scratch: a folder to make for the run, and to remove after it; None for none.
         grace_seconds: between SIGTERM and SIGKILL when the owner asks for an end.
+        kill_seconds: how long processes may take to be gone after SIGKILL: one in the middle of a
+            disk access dies no sooner than that ends, one with much memory has to give it back.
     """
 
     argv: tuple[str, ...]
@@ -55,6 +60,8 @@ class Orders:
     owner_pid: int
     record: Path | None
     grace_seconds: float
+    kill_seconds: float = 5.0
+    scratch: Path | None = None
 
 
 class Guard:
@@ -64,6 +71,8 @@ class Guard:
         self._orders = orders
         self._platform = platform
         self._owner: ProcessIdentity | None = None
+        self._record: RunRecord | None = None
+        self._segments = SegmentWatch()
         self._news: queue.SimpleQueue[_News] = queue.SimpleQueue()
 
     def run(self) -> int:
@@ -75,16 +84,17 @@ class Guard:
         self._owner = record.owner
         self._write(record)
         try:
+            self._make_scratch()
             engine = self._platform.start_engine(self._orders.argv, self._engine_environment())
         except (OSError, ValueError) as error:
             _say(Failed("engine_error", f"{self._orders.argv[0]} cannot be started: {error}"))
-            self._remove_record()
+            self._remove_traces()
             return 1
         self._announce(engine, record)
         self._listen(engine)
         self._wait_for_end(engine)
         if self._end_all(engine):
-            self._remove_record()
+            self._remove_traces()
         return 0
 
     def _begin_record(self) -> RunRecord | None:
@@ -98,6 +108,7 @@ class Guard:
             guard=ProcessIdentity(os.getpid(), guard),
             engine=None,
             argv=self._orders.argv,
+            belongings=Belongings(scratch=self._orders.scratch),
         )
 
     def _engine_environment(self) -> dict[str, str]:
@@ -129,13 +140,14 @@ class Guard:
                 self._news.put(_News.OWNER_GONE)
                 return
             *lines, line = (line + chunk).split(b"\n")
-            if any(word.strip() == b"stop" for word in lines):
-                self._news.put(_News.STOP)
+            for word in lines:
+                if word.strip() in _WORDS:
+                    self._news.put(_WORDS[word.strip()])
 
     def _wait_for_end(self, engine: Engine) -> None:
         """Stay until the engine has ended by itself, or had its time after a request to end."""
         news = self._next_news(engine, until=None)
-        if news is None:
+        if news is None or news is _News.KILL:
             return
         self._platform.terminate(engine)
         deadline = time.monotonic() + self._orders.grace_seconds
@@ -143,7 +155,7 @@ class Guard:
             if news is _News.OWNER_GONE:
                 deadline = min(deadline, time.monotonic() + _ORPHANED_GRACE_SECONDS)
             news = self._next_news(engine, until=deadline)
-            if news is _News.STOP:
+            if news in {_News.STOP, _News.KILL}:
                 return  # asked a second time: somebody is impatient
 
     def _next_news(self, engine: Engine, until: float | None) -> _News | None:
@@ -160,6 +172,8 @@ class Guard:
             try:
                 news = self._news.get(timeout=wait)
             except queue.Empty:
+                if self._segments.look(self._platform.descendants):
+                    self._write_segments()
                 if until is None and not self._owner_lives():
                     return _News.OWNER_GONE
                 continue
@@ -173,10 +187,11 @@ class Guard:
 
     def _end_all(self, engine: Engine) -> bool:
         """Kill what is left; whether all of it is gone."""
-        deadline = time.monotonic() + _KILL_SECONDS
+        deadline = time.monotonic() + self._orders.kill_seconds
         said = False
         while True:
             left = self._platform.descendants()
+            self._segments.note(left)  # the dead can't be asked what they shared
             for pid in left:
                 self._platform.kill(pid)
             self._platform.reap(engine)
@@ -190,6 +205,7 @@ class Guard:
             time.sleep(_KILL_PAUSE_SECONDS)
 
     def _write(self, record: RunRecord) -> None:
+        self._record = record
         if self._orders.record is None:
             return
         try:
@@ -197,9 +213,28 @@ class Guard:
         except OSError as error:  # an engine without a record is better than none
             sys.stderr.write(f"guard: the run can't be recorded: {error}\n")
 
-    def _remove_record(self) -> None:
+    def _write_segments(self) -> None:
+        """Record what was found, for whoever sweeps when this process is killed."""
+        if self._record is not None:
+            self._write(replace(self._record, belongings=self._belongings()))
+
+    def _belongings(self) -> Belongings:
+        return Belongings(self._segments.found, self._orders.scratch)
+
+    def _make_scratch(self) -> None:
+        """Make the folder after the record that names it, and only where there is none."""
+        if self._orders.scratch is not None:
+            self._orders.scratch.mkdir(mode=_SCRATCH_MODE)
+
+    def _remove_traces(self) -> None:
+        """Remove what the run left, its record last."""
+        remove_belongings(self._belongings())
         if self._orders.record is not None:
             remove_record(self._orders.record)
+
+
+_WORDS: Final = {b"stop": _News.STOP, b"kill": _News.KILL}
+"""What the owner may write into the lifeline."""
 
 
 def _ending_signals() -> list[signal.Signals]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from m1desk.engines.guard.belongings import Belongings, Segment, is_scratch
 
 RUN_VARIABLE: Final = "M1DESK_RUN"
 """The environment variable that marks every process of a run with the run's id."""
@@ -36,10 +36,11 @@ class RunRecord:
     guard: ProcessIdentity
     engine: ProcessIdentity | None
     argv: tuple[str, ...]
+    belongings: Belongings = field(default_factory=Belongings)
 
     def to_json(self) -> str:
         """Write the record as one JSON object."""
-        return json.dumps(asdict(self))
+        return json.dumps(asdict(self), default=_plain)
 
 
 def parse_record(text: str) -> RunRecord:
@@ -57,8 +58,9 @@ def parse_record(text: str) -> RunRecord:
             guard=_identity(fields["guard"]),
             engine=None if engine is None else _identity(engine),
             argv=tuple(map(_text, fields["argv"])),
+            belongings=_belongings(fields.get("belongings", {})),
         )
-    except (KeyError, TypeError, RecursionError) as error:
+    except (AttributeError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"not a run record: {error}") from error
 
 
@@ -77,6 +79,27 @@ def remove_record(path: Path) -> None:
     """Remove the record; one that is gone already is no error."""
     with contextlib.suppress(OSError):
         path.unlink()
+
+
+def _belongings(fields: dict[str, Any]) -> Belongings:
+    """Read them; records of earlier versions have none."""
+    scratch = fields.get("scratch")
+    folder = None if scratch is None else Path(_text(scratch))
+    if folder is not None and not is_scratch(folder):
+        raise TypeError("scratch")
+    return Belongings(frozenset(map(_segment, fields.get("segments", ()))), folder)
+
+
+def _segment(fields: dict[str, object]) -> Segment:
+    name, inode = _text(fields["name"]), fields["inode"]
+    if not isinstance(inode, int) or "/" in name:
+        raise TypeError("segment")
+    return Segment(name, inode)
+
+
+def _plain(value: object) -> object:
+    """What JSON has no form for."""
+    return sorted(map(asdict, value), key=str) if isinstance(value, frozenset) else str(value)
 
 
 def _identity(fields: dict[str, object]) -> ProcessIdentity:

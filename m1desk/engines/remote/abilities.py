@@ -11,6 +11,7 @@ import httpx
 
 from m1desk.engines.json_values import as_count, as_mapping, as_text
 from m1desk.engines.metrics import work_counters
+from m1desk.engines.turn_stream import THINKING_FIELD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
     from m1desk.engines.turn import ChatMessage
 
 ServerKind = Literal["m1desk", "vllm", "llama-server", "llama-cpp-python", "unknown"]
+
+METRICS_PATHS: Final = ("/metrics", "/v1/metrics")
+"""An engine's own, and the one that the recipes' reverse proxy guards by the engine's key."""
+_THINKING_FIELDS: Final[Mapping[ServerKind, str]] = {
+    "m1desk": THINKING_FIELD,
+    "llama-server": THINKING_FIELD,
+    "vllm": "thinking_token_budget",
+}
 
 _ASK_SECONDS: Final = 15.0
 _ASCII_A_TOKEN: Final = 3.5
@@ -47,7 +56,7 @@ class ServerAbilities:
         prepared: it keeps prepared documents.
         counts_messages: it counts the tokens of a conversation as the model reads it.
         counts_text_at: path and field that count the tokens of a text; None if nothing does.
-        metrics: it shows its counters.
+        metrics_path: where it shows its counters; "" if it does not.
     """
 
     kind: ServerKind = "unknown"
@@ -57,7 +66,17 @@ class ServerAbilities:
     prepared: bool = False
     counts_messages: bool = False
     counts_text_at: tuple[str, str] | None = None
-    metrics: bool = False
+    metrics_path: str = ""
+
+    @property
+    def metrics(self) -> bool:
+        """Whether it shows its counters."""
+        return bool(self.metrics_path)
+
+    @property
+    def thinking_field(self) -> str:
+        """What it calls the limit of a model's thinking, "" where it is not known to have one."""
+        return _THINKING_FIELDS.get(self.kind, "")
 
     def model(self, name: str) -> ServedModel | None:
         """The model of that name, or the first one for ""; None when the server has it not."""
@@ -90,7 +109,7 @@ async def find_abilities(
     props, version, metrics, messages, texts = await asyncio.gather(
         _json(http, "GET", "/props"),
         _json(http, "GET", "/version"),
-        _shows_metrics(http),
+        _find_metrics(http),
         _count(http, name, "/tokenize", "messages", [{"role": "user", "content": "a"}]),
         asyncio.gather(*(_count(http, name, *where, "a") for where in _TEXT_COUNTERS)),
     )
@@ -106,17 +125,17 @@ async def find_abilities(
         prepared="prepared" in known,
         counts_messages=messages is not None,
         counts_text_at=counters[0] if counters else None,
-        metrics=metrics,
+        metrics_path=metrics,
     )
 
 
-async def take_metrics(http: httpx.AsyncClient) -> tuple[float, ...] | None:
-    """The server's counters of work; None when it shows none.
+async def take_metrics(http: httpx.AsyncClient, path: str) -> tuple[float, ...] | None:
+    """The server's counters of work; None when it shows none at this path.
 
     Raises:
         httpx.HTTPError: no answer.
     """
-    response = await http.get("/metrics")
+    response = await http.get(path)
     if not response.is_success:
         return None
     try:
@@ -151,11 +170,15 @@ def estimate_messages(messages: Sequence[ChatMessage]) -> int:
     return sum(estimate_text(one.content) + _TOKENS_A_MESSAGE for one in messages)
 
 
-async def _shows_metrics(http: httpx.AsyncClient) -> bool:
-    try:
-        return await take_metrics(http) is not None
-    except httpx.ReadTimeout:
-        return False
+async def _find_metrics(http: httpx.AsyncClient) -> str:
+    """Where the counters are shown, or ""."""
+    for path in METRICS_PATHS:
+        try:
+            if await take_metrics(http, path) is not None:
+                return path
+        except httpx.ReadTimeout:
+            continue
+    return ""
 
 
 async def _count(

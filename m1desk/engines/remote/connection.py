@@ -12,6 +12,7 @@ import httpx
 from m1desk.engines.client import EngineClient
 from m1desk.engines.refusal import refusal_from_response
 from m1desk.engines.remote.abilities import (
+    METRICS_PATHS,
     ServedModel,
     ServerAbilities,
     count_in,
@@ -28,6 +29,7 @@ from m1desk.engines.remote.tunnel import Tunnel
 from m1desk.engines.remote.watchdog import Look, Pulse, StallPatience, WatchTransport
 from m1desk.engines.status import Endpoint
 from m1desk.engines.turn import PrefillProgress, TextDelta
+from m1desk.engines.turn_stream import THINKING_FIELD
 from m1desk.errors import EngineRefused, EngineUnreachable
 
 if TYPE_CHECKING:
@@ -91,7 +93,7 @@ async def connect(
             secrets,
             served,
             abilities,
-            WatchTransport(trying, _looking_with(looking), limits),
+            WatchTransport(trying, _looking_with(looking, abilities), limits),
         )
         held.push_async_callback(client.aclose)
         yield client
@@ -114,7 +116,7 @@ class RemoteClient(EngineClient):
             transport=transport,
         )
         self.profile = profile
-        self.context_tokens = served.context_tokens
+        self.context_tokens = served.context_tokens or profile.context_tokens
         self._secrets = secrets
         self._abilities = abilities
         self._asks_for_progress = True
@@ -123,6 +125,11 @@ class RemoteClient(EngineClient):
     def abilities(self) -> ServerAbilities:
         """What the server can do, as far as it is known by now."""
         return self._abilities
+
+    @property
+    def counts_exactly(self) -> bool:
+        """Whether the server counts tokens."""
+        return self._abilities.counts_messages
 
     async def stream_turn(self, request: ChatRequest) -> AsyncGenerator[TurnEvent, None]:
         """Answer a conversation, as `EngineClient.stream_turn` does.
@@ -169,6 +176,9 @@ class RemoteClient(EngineClient):
         count = count_in(response.json())
         return estimate_text(text) if count is None else count
 
+    def _metrics_path(self) -> str:
+        return self._abilities.metrics_path or super()._metrics_path()
+
     def _note(self, event: TurnEvent) -> None:
         """Learn from an answer whether the server says how far it has read."""
         if self._abilities.prefill_progress is None:
@@ -188,6 +198,9 @@ class RemoteClient(EngineClient):
         body = super()._turn_body(request)
         if not self._asks_for_progress:
             body.pop(_PROGRESS_FIELD, None)
+        thinking = body.pop(THINKING_FIELD, None)
+        if thinking is not None and self._abilities.thinking_field:
+            body[self._abilities.thinking_field] = thinking
         return body
 
     async def _ask(
@@ -201,6 +214,10 @@ class RemoteClient(EngineClient):
         with _hiding(self._secrets):
             async with super()._open_stream(path, body) as response:
                 yield response
+
+    def _refuse_closed(self) -> None:
+        if self._http.is_closed:
+            raise EngineUnreachable(f"{self.profile.name} is not in use any more.")
 
     def _explain(self, error: httpx.HTTPError | httpx.StreamError) -> EngineUnreachable:
         return explain_loss(self.profile, error)
@@ -273,14 +290,17 @@ def _answer_of(response: httpx.Response) -> Any:  # noqa: ANN401 - whatever JSON
         return None
 
 
-def _looking_with(http: httpx.AsyncClient) -> Look:
+def _looking_with(http: httpx.AsyncClient, abilities: ServerAbilities) -> Look:
+    path = abilities.metrics_path or METRICS_PATHS[0]
+
     async def look() -> Pulse:
         """Look at the counters, or else whether the engine behind a proxy answers at all.
 
-        Nothing below /v1 is asked: llama_cpp.server breaks an answer off for any such question.
+        Nothing below /v1 is asked but counters that were found there: llama_cpp.server breaks an
+        answer off for any such question.
         """
         try:
-            counters = await take_metrics(http)
+            counters = await take_metrics(http, path)
             if counters is not None:
                 return Pulse(answers=True, counters=counters)
             response = await http.get("/health")

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
 from m1desk.engines.json_values import as_mapping
-from m1desk.engines.refusal import is_error, refusal_from_json, refusal_from_response
+from m1desk.engines.refusal import refusal_from_response
 from m1desk.engines.remote.abilities import ServerAbilities, find_abilities, model_cards
+from m1desk.engines.remote.arrival import Arrival, note_arrival
 from m1desk.engines.remote.connection import explain_loss, plain_client
 from m1desk.engines.remote.tls import causes, wants_client_certificate
 from m1desk.engines.remote.verdicts import Look, Step, StepVerdict, failed, ok, warning
-from m1desk.engines.sse import SseDecoder
 from m1desk.errors import EngineRefused, EngineUnreachable
 
 if TYPE_CHECKING:
@@ -30,10 +29,6 @@ _CHAT: Final = "/v1/chat/completions"
 _ANSWER_SECONDS: Final = 180.0  # the first answer after a start may take long
 _QUESTION: Final = "Count from 1 to 60."
 _STREAMED_TOKENS: Final = 160
-_ENOUGH_SECONDS: Final = 0.4  # pieces that come so far apart were not held back
-_TELLING_SECONDS: Final = 0.4  # what is written in less time may well come at once
-_TELLING_EVENTS: Final = 8
-_USUAL_EVENTS_A_READ: Final = 4
 _PROGRESS_FIELD: Final = "return_progress"
 _GUARDED: Final = frozenset({401, 403})
 _NOT_HERE: Final = frozenset({400, 404, 405, 410})
@@ -41,31 +36,6 @@ _FROM_A_PROXY: Final = {
     "HTTPS port": "Use an address with https://.",
     "SSL certificate": "Give the client certificate and its key in the server's settings.",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """How a streamed answer arrived.
-
-    Attributes:
-        first, last: when pieces of it came (seconds since it was asked for).
-        reads: how many of them.
-        events: how many events were in them; an engine sends one for each token or two.
-        progress: whether the server said how far it had read the prompt.
-    """
-
-    first: float
-    last: float
-    reads: int
-    events: int
-    progress: bool
-
-    def is_held_back(self, until_first_token: float) -> bool | None:
-        """Whether many events came at once though they took time to write; None if not to tell."""
-        if self.reads > 1 and self.events <= _USUAL_EVENTS_A_READ * self.reads:
-            return False
-        has_taken_time = self.last - until_first_token >= _TELLING_SECONDS
-        return True if has_taken_time and self.events >= _TELLING_EVENTS else None
 
 
 class Interview:
@@ -168,23 +138,26 @@ class Interview:
         names = ", ".join(one.name for one in self._abilities.models)
         served = self._abilities.model(self._road.profile.model)
         if served is None:
-            return failed(
+            verdict = failed(
                 Step.MODELS,
                 f"The model {self._model} is not there." if self._model else "It has no model.",
                 f"There are: {names}." if names else "The list is empty.",
                 "Choose one of them." if names else "Load a model on the server.",
             )
-        if not served.context_tokens:
-            return warning(
+            return replace(verdict, models=self._abilities.models)
+        if not (served.context_tokens or self._road.profile.context_tokens):
+            verdict = warning(
                 Step.MODELS,
                 f"{names}; the context length is not said.",
                 "What fits can't be told before something is refused.",
+                "Enter it in the server's settings, if you know it.",
             )
+            return replace(verdict, models=self._abilities.models)
         listed = ", ".join(
             f"{one.name} ({one.context_tokens:,} tokens)" if one.context_tokens else one.name
             for one in self._abilities.models
         )
-        return ok(Step.MODELS, f"{listed}.")
+        return replace(ok(Step.MODELS, f"{listed}."), models=self._abilities.models)
 
     async def _chat(self) -> StepVerdict:
         answer = self._answer
@@ -268,7 +241,7 @@ class Interview:
             kind = response.headers.get("content-type", "")
             if not response.is_success or not kind.startswith("text/event-stream"):
                 raise refusal_from_response(response.status_code, await response.aread())
-            return await _note_arrival(response, began)
+            return await note_arrival(response, began)
 
     async def _better_path(self) -> str:
         """Look whether the server is there without the prefix."""
@@ -335,41 +308,6 @@ class Interview:
             reason,
             "Check the port; if the server wants a client certificate, give it with its key.",
         )
-
-
-async def _note_arrival(response: httpx.Response, began: float) -> Arrival:
-    decoder = SseDecoder()
-    moments: list[float] = []
-    count = 0
-    progress = False
-    async for piece in response.aiter_bytes():
-        events = _chunks(decoder.feed(piece))
-        if not events:
-            continue
-        moments.append(time.monotonic() - began)
-        count += len(events)
-        for chunk in events:
-            if is_error(chunk):
-                raise refusal_from_json(response.status_code, chunk)
-            progress = progress or "prompt_progress" in chunk
-        if moments[-1] - moments[0] >= _ENOUGH_SECONDS and len(moments) > 2:
-            break
-    if not moments:
-        raise EngineRefused(
-            "The stream was empty.", "It ended without an answer.", "", status=response.status_code
-        )
-    return Arrival(moments[0], moments[-1], len(moments), count, progress)
-
-
-def _chunks(events: list[str]) -> list[Mapping[str, Any]]:
-    """The JSON objects among the events; an end mark is none."""
-    chunks = []
-    for event in events:
-        try:
-            chunks.append(as_mapping(json.loads(event)))
-        except (ValueError, RecursionError):
-            continue
-    return [chunk for chunk in chunks if chunk]
 
 
 def _judge(arrival: Arrival, until_first_token: float) -> StepVerdict:

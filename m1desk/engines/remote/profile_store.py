@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from m1desk.engines.remote.profiles import checked, profile_of, profile_values
-from m1desk.engines.remote.secrets import SecretVault, ServerSecrets, sort_out
+from m1desk.engines.remote.secrets import SecretVault, ServerSecrets, sort_out, wanted
 from m1desk.errors import BadInput
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class ProfileStore:
         """Replace the server of that name; whether its secrets outlive this session.
 
         Secrets that are not given stay as they are, unless scheme, host or port change: then they
-        are deleted, so that no other server gets them.
+        are deleted, so that no other server gets them. So are those it does not want any more.
 
         Raises:
             BadInput: there is none of that name, or a value can't be used.
@@ -89,6 +89,8 @@ class ProfileStore:
         )
         if before.address.origin != kept.address.origin:
             self.vault.forget(before)
+        else:
+            self.vault.drop(before, set(wanted(before)) - set(wanted(kept)))
         return self.vault.keep(kept, hidden)
 
     def remove(self, name: str) -> None:

@@ -108,6 +108,7 @@ class ServerProfile:
         pinned_sha256: fingerprint of the one certificate to trust, 64 hexadecimal digits; "" to
             trust by authority and name.
         client_certificate, client_key: PEM files that show who asks; "" for none.
+        context_tokens: its longest request (tokens), for a server that does not say; 0: unknown.
     """
 
     name: str
@@ -121,6 +122,7 @@ class ServerProfile:
     client_certificate: str = ""
     client_key: str = ""
     tunnel: SshTunnel | None = None
+    context_tokens: int = 0
 
     @property
     def address(self) -> ServerAddress:
@@ -213,6 +215,8 @@ def checked(profile: ServerProfile) -> ServerProfile:
         )
     if profile.tunnel is not None:
         _check_tunnel(profile.tunnel)
+    if profile.context_tokens < 0:
+        raise BadInput("A context length is a number of tokens.", "", "0 leaves it to the server.")
     return replace(
         profile,
         name=name,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from m1desk.engines.remote.profiles import checked
@@ -140,7 +142,9 @@ class Road:
         except OSError as error:  # ssl.SSLError is one
             shown = await shown_fingerprint(host, port, address.host, _REACH_SECONDS)
             problem = explain_tls(error, address.host, shown)
-            return failed(Step.TLS, problem.what, problem.why, problem.todo)
+            verdict = failed(Step.TLS, problem.what, problem.why, problem.todo)
+            is_pinnable = isinstance(error, ssl.SSLCertVerificationError)
+            return replace(verdict, fingerprint=shown) if is_pinnable else verdict
         if end := expires_soon(certificate):
             return warning(
                 Step.TLS,

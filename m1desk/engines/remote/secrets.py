@@ -11,7 +11,7 @@ from m1desk.errors import BadInput, StorageError
 from m1desk.store import delete_secret, get_secret, set_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from m1desk.engines.remote.profiles import ServerProfile
 
@@ -21,6 +21,8 @@ _HIDDEN: Final = "[secret]"
 _SHORTEST: Final = 4  # hiding every "a" of a text would hide the text, not the secret
 KEY: Final = "key"
 """What `missing` calls the bearer key; headers go by their own names."""
+KEY_VARIABLE: Final = "M1DESK_SERVER_KEY"
+"""A server's key for scripts on machines without a keyring; no child process gets it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +69,17 @@ class SecretVault:
         found = {name: self._read(_entry(profile, name)) for name in profile.secret_headers}
         return ServerSecrets(key, {name: value for name, value in found.items() if value})
 
+    def is_for_session(self, profile: ServerProfile) -> bool:
+        """Whether some of what is known of its secrets ends with this session."""
+        return any(_entry(profile, what) in self._session for what in wanted(profile))
+
     def forget(self, profile: ServerProfile) -> None:
         """Delete the profile's secrets; having none is no error."""
-        for what in (KEY, *profile.secret_headers):
+        self.drop(profile, (KEY, *profile.secret_headers))
+
+    def drop(self, profile: ServerProfile, names: Iterable[str]) -> None:
+        """Delete some of the profile's secrets; having none is no error."""
+        for what in names:
             entry = _entry(profile, what)
             self._session.pop(entry, None)
             try:
@@ -97,9 +107,13 @@ class SecretVault:
 
 def missing(profile: ServerProfile, secrets: ServerSecrets) -> tuple[str, ...]:
     """Name the secrets that the profile wants and nobody has given yet."""
-    wanted = (*((KEY,) if profile.wants_key else ()), *profile.secret_headers)
     given = {KEY: secrets.key, **secrets.headers}
-    return tuple(what for what in wanted if not given.get(what))
+    return tuple(what for what in wanted(profile) if not given.get(what))
+
+
+def wanted(profile: ServerProfile) -> tuple[str, ...]:
+    """Name the secrets that the profile is asked with."""
+    return (*((KEY,) if profile.wants_key else ()), *profile.secret_headers)
 
 
 def sort_out(profile: ServerProfile, secrets: ServerSecrets) -> tuple[ServerProfile, ServerSecrets]:

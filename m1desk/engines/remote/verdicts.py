@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from m1desk.engines.remote.abilities import ServedModel
 
 
 class Step(Enum):
@@ -52,13 +55,20 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class StepVerdict:
-    """One step: what was found, why it is so, and what the user can do; the last two may be ""."""
+    """One step: what was found, why it is so, and what the user can do; the last two may be "".
+
+    Attributes:
+        fingerprint: of a certificate that is not trusted but could be pinned; else "".
+        models: what the server lists, in the step that asks for it.
+    """
 
     step: Step
     outcome: Outcome
     what: str
     why: str = ""
     todo: str = ""
+    fingerprint: str = ""
+    models: tuple[ServedModel, ...] = ()
 
 
 Look = Callable[[], Awaitable[StepVerdict]]

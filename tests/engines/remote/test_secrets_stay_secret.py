@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import logging
-import threading
-import time
 import traceback
-from collections.abc import Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
 import pytest
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from support.command_lines import command_lines
+from support.echoing import echoing
 from support.memory_keyring import MemoryKeyring
 from support.reverse_proxy import ReverseProxy
 from support.serving import serving
@@ -56,8 +50,8 @@ async def test_no_secret_is_on_disk_in_logs_in_command_lines_or_in_errors(
         running_sshd(tmp_path / "sshd") as sshd,
         running_worker(tiny_llama) as worker,
         serving(ReverseProxy(str(worker.client.base_url).rstrip("/")).app) as url,
-        serving(_echo()) as echo,
-        _command_lines() as command_lines,
+        serving(echoing()) as echo,
+        command_lines() as seen,
         Database(folders.database) as database,
     ):
         servers = ProfileStore(database)
@@ -70,13 +64,13 @@ async def test_no_secret_is_on_disk_in_logs_in_command_lines_or_in_errors(
             assert (secrets.key, secrets.headers) == (KEY, {"X-Gate-Token": GATE})
             said += await _session(profile, secrets, folders)
     close_logging()
-    assert any("ssh" in line for line in command_lines)
+    assert any("ssh" in line for line in seen)
     assert any("[secret]" in text for text in said)  # the echo's errors are shown, without it
     files = [path for path in home.rglob("*") if path.is_file()]
     assert {"m1desk.log", "ssh.log"} <= {path.name for path in files}
     for secret in SECRETS:
         assert secret in memory_keyring.kept.values()
-        assert not [line for line in command_lines if secret in line]
+        assert not [line for line in seen if secret in line]
         assert not [text for text in said if secret in text]
         assert secret not in caplog.text
         assert not [path for path in files if secret.encode() in path.read_bytes()]
@@ -95,37 +89,3 @@ async def _session(profile: ServerProfile, secrets: ServerSecrets, folders: Fold
     except EngineError as error:
         said += [str(error), "".join(traceback.format_exception(error))]
     return said
-
-
-def _echo() -> Starlette:
-    """A server that repeats in its refusal all the headers it was sent."""
-
-    async def refuse(request: Request) -> Response:
-        message = "; ".join(f"{name}: {value}" for name, value in request.headers.items())
-        return JSONResponse({"error": {"message": f"I don't like this: {message}"}}, 400)
-
-    return Starlette(routes=[Route("/{path:path}", refuse, methods=["GET", "POST"])])
-
-
-@contextmanager
-def _command_lines() -> Iterator[set[str]]:
-    """Command lines of every process below this one, seen often enough to miss none that lasts."""
-    seen: set[str] = set()
-    is_over = threading.Event()
-
-    def watch() -> None:
-        while not is_over.is_set():
-            for process in psutil.Process().children(recursive=True):
-                try:
-                    seen.add(" ".join(process.cmdline()))
-                except psutil.Error:
-                    continue
-            time.sleep(0.05)
-
-    thread = threading.Thread(target=watch, name="command lines")
-    thread.start()
-    try:
-        yield seen
-    finally:
-        is_over.set()
-        thread.join()

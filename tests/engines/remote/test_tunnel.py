@@ -6,13 +6,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 from support.certificates import Authority
+from support.examining import examine
 from support.reverse_proxy import ReverseProxy
 from support.serving import serving
 from support.sshd import RunningSshd, needs_sshd, running_sshd
@@ -24,9 +24,7 @@ from m1desk.engines import (
     ServerSecrets,
     SshTunnel,
     Step,
-    StepVerdict,
     connect,
-    examine_server,
 )
 from m1desk.engines.process import ProcessEnd
 from m1desk.engines.remote.tunnel import explain_ssh, ssh_command
@@ -56,11 +54,6 @@ def profile_of(sshd: RunningSshd, worker: Worker) -> ServerProfile:
     return ServerProfile("far", str(worker.client.base_url), tunnel=way(sshd))
 
 
-async def examine(profile: ServerProfile) -> dict[Step, StepVerdict]:
-    async with aclosing(examine_server(profile, SECRETS, Folders.resolve())) as steps:
-        return {verdict.step: verdict async for verdict in steps}
-
-
 def ssh_processes(sshd: RunningSshd) -> list[psutil.Process]:
     """The ssh clients of these tests, and their guards."""
     found = []
@@ -76,7 +69,7 @@ def ssh_processes(sshd: RunningSshd) -> list[psutil.Process]:
 
 @needs_sshd
 async def test_every_step_through_a_tunnel(sshd: RunningSshd, worker: Worker) -> None:
-    verdicts = await examine(profile_of(sshd, worker))
+    verdicts = await examine(profile_of(sshd, worker), SECRETS)
     assert {one.outcome for one in verdicts.values()} <= {Outcome.OK, Outcome.WARNING}
     assert "test-gate" in verdicts[Step.TUNNEL].what
     assert Step.NAME not in verdicts
@@ -96,7 +89,7 @@ async def test_tls_through_a_tunnel_is_for_the_servers_own_name(
         profile = ServerProfile(
             "far", "https://llm.example", ca_file=str(authority.file), tunnel=tunnel
         )
-        verdicts = await examine(profile)
+        verdicts = await examine(profile, SECRETS)
     assert verdicts[Step.TLS].outcome is Outcome.OK
     assert verdicts[Step.STREAM].outcome is Outcome.OK
 
@@ -114,7 +107,7 @@ async def test_a_tunnel_that_was_cut_is_opened_again(sshd: RunningSshd, worker: 
 @needs_sshd
 async def test_nothing_at_the_other_end(sshd: RunningSshd) -> None:
     tunnel = replace(way(sshd), forward_host="127.0.0.1", forward_port=1)
-    verdicts = await examine(ServerProfile("far", "http://far.example", tunnel=tunnel))
+    verdicts = await examine(ServerProfile("far", "http://far.example", tunnel=tunnel), SECRETS)
     assert verdicts[Step.TUNNEL].outcome is Outcome.OK
     assert verdicts[Step.TCP].outcome is Outcome.FAILED
     assert "127.0.0.1:1" in verdicts[Step.TCP].what
@@ -127,7 +120,7 @@ async def test_an_ssh_server_that_does_not_let_us_in(
     wrong = tmp_path / "config"
     wrong.write_text(sshd.config.read_text().replace("/user\n", "/host\n"))
     tunnel = SshTunnel(sshd.destination, config_file=str(wrong))
-    verdicts = await examine(replace(profile_of(sshd, worker), tunnel=tunnel))
+    verdicts = await examine(replace(profile_of(sshd, worker), tunnel=tunnel), SECRETS)
     assert verdicts[Step.TUNNEL].outcome is Outcome.FAILED
     assert verdicts[Step.TUNNEL].why == "The other machine does not let us in without asking."
     assert verdicts[Step.CHAT].outcome is Outcome.NOT_REACHED

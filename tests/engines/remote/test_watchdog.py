@@ -36,6 +36,11 @@ async def test_a_server_that_lost_a_node_in_mid_stream_is_told_from_a_slow_one()
     assert "its counters say" in caught.value.why
 
 
+async def test_the_counters_that_a_recipes_proxy_shows_are_looked_at() -> None:
+    with pytest.raises(EngineStalled, match="its counters say"):
+        await ask(LostNode(counters_at="/v1/metrics"))
+
+
 async def test_a_long_prefill_that_makes_progress_is_no_stall() -> None:
     # silent for 25 looks, 5 seconds: longer than any of the limits
     events = await ask(LostNode(says=(), moves=True, goes_on_after=25))
