@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,7 +15,7 @@ sys.path.insert(0, str(ROOT / "installers"))
 from bootstrap import debian  # noqa: E402 - found through the line above
 from bootstrap.console import Console, ProgramError  # noqa: E402
 from bootstrap.debian import Need  # noqa: E402
-from bootstrap.setup import PipNews  # noqa: E402
+from bootstrap.setup import PipNews, Setup  # noqa: E402
 
 
 @pytest.fixture
@@ -95,6 +96,66 @@ def test_missing_compilers_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     missing = debian.missing_for_setup(venv=False, engine=True)
     assert [need.package for need in missing] == ["gcc", "g++"]
     assert debian.missing_for_setup(venv=False, engine=False) == []
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> Path:
+    return tmp_path / "policy-rc.d"
+
+
+def programs(folder: Path, scripts: dict[str, str]) -> str:
+    """A PATH with these programs in front."""
+    folder.mkdir()
+    for name, script in scripts.items():
+        program = folder / name
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+    return os.pathsep.join([str(folder), "/usr/bin", "/bin"])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Debian's")
+@pytest.mark.parametrize("status", [0, 1])
+def test_a_service_that_is_installed_for_the_tests_is_not_started(
+    tmp_path: Path, policy: Path, status: int
+) -> None:
+    seen = tmp_path / "seen"
+    path = programs(
+        tmp_path / "bin",
+        {
+            "apt-get": f'"{policy}"; echo "may start: $?" >>{seen}; exit {status}',
+            "update-rc.d": f'echo "$@" >>{seen}',
+        },
+    )
+    command = debian.quietly(["apt-get"], ["nginx", "ssh"], policy)
+    done = subprocess.run(command, env={"PATH": path}, check=False)
+    assert done.returncode == status
+    assert not policy.exists()
+    disabled = ["nginx disable", "ssh disable"] if status == 0 else []
+    assert seen.read_text().splitlines() == ["may start: 101", *disabled]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Debian's")
+def test_a_policy_of_the_systems_own_is_left_as_it_is(tmp_path: Path, policy: Path) -> None:
+    policy.write_text("its own")
+    path = programs(tmp_path / "bin", {"apt-get": "", "update-rc.d": ""})
+    command = debian.quietly(["apt-get"], ["nginx"], policy)
+    subprocess.run(command, env={"PATH": path}, check=True)
+    assert policy.read_text() == "its own"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the programs are Linux's")
+def test_tests_that_are_skipped_for_want_of_a_program_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    setup = Setup(tmp_path, apt=False, backend="")
+    monkeypatch.setattr(debian, "_SYSTEM_FOLDERS", ())
+    monkeypatch.setenv("PATH", programs(tmp_path / "bin", {"nginx": "", "sshd": ""}))
+    there = {"nginx", "sshd"}
+    assert there.isdisjoint(need.name for need in debian.missing_for_tests())
+    monkeypatch.setenv("PATH", "/nowhere")
+    setup.ensure_test_programs()
+    said = capsys.readouterr().err
+    assert "nginx, sshd, ssh, ip, ps, openssl are skipped" in said
 
 
 # Progress

@@ -1,4 +1,4 @@
-"""What must come from the system: compilers, Python's venv module, the libraries of Qt."""
+"""What comes from the system: compilers, Python's venv module, Qt's libraries, tests' servers."""
 
 from __future__ import annotations
 
@@ -22,10 +22,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Something that is missing: what the system calls it, and Debian's package of it."""
+    """Something that is missing.
+
+    Attributes:
+        name: what the system calls it.
+        package: Debian's package of it.
+        service: what that package would start, and start again with the machine; "" for nothing.
+    """
 
     name: str
     package: str
+    service: str = ""
 
 
 QT_LIBRARIES: Final = (
@@ -45,6 +52,34 @@ X11_LIBRARIES: Final = (
     Need("libxcb-shape.so.0", "libxcb-shape0"),
 )
 FONT: Final = Need("a font", "fonts-dejavu-core")
+TEST_PROGRAMS: Final = (
+    Need("nginx", "nginx-light", service="nginx"),
+    Need("sshd", "openssh-server", service="ssh"),
+    Need("ssh", "openssh-client"),
+    Need("ip", "iproute2"),
+    Need("ps", "procps"),
+    Need("openssl", "openssl"),
+)
+"""What others wrote and some tests talk to."""
+POLICY: Final = Path("/usr/sbin/policy-rc.d")
+"""Debian asks this program whether a service may start."""
+_QUIETLY: Final = """\
+set -e
+policy=$1 services=$2
+shift 2
+if [ ! -e "$policy" ]; then
+    trap 'rm -f "$policy"' EXIT
+    trap 'exit 1' HUP INT TERM
+    printf '#!/bin/sh\\nexit 101\\n' >"$policy"
+    chmod 755 "$policy"
+fi
+"$@"
+for service in $services; do
+    update-rc.d "$service" disable
+done
+"""
+_SYSTEM_FOLDERS: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+"""Where programs are that a user's own PATH may leave out."""
 _FONT_FOLDERS: Final = (
     "/usr/share/fonts",
     "/usr/local/share/fonts",
@@ -95,9 +130,24 @@ def missing_for_setup(*, venv: bool, engine: bool) -> list[Need]:
     return missing
 
 
+def missing_for_tests() -> list[Need]:
+    """The programs that some tests need of a Linux system and do not find."""
+    if platform.system() != "Linux":
+        return []
+    folders = os.pathsep.join([os.environ.get("PATH", os.defpath), *_SYSTEM_FOLDERS])
+    return [need for need in TEST_PROGRAMS if shutil.which(need.name, path=folders) is None]
+
+
 def apt_command(packages: Iterable[str]) -> list[str]:
     """The command that installs Debian packages, without `sudo`."""
     return ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
+
+
+def quietly(command: list[str], services: Sequence[str], policy: Path = POLICY) -> list[str]:
+    """The command, so that no service which it installs is started, now or with the machine."""
+    if not services:
+        return command
+    return ["sh", "-c", _QUIETLY, "sh", str(policy), " ".join(services), *command]
 
 
 def how_to_get(needs: Sequence[Need]) -> str:
@@ -116,10 +166,11 @@ def install(needs: Sequence[Need], console: Console, *, allowed: bool) -> bool:
     if prefix is None:
         return False
     names = ", ".join(need.name for need in needs)
-    command = [*prefix, *apt_command(need.package for need in needs)]
+    services = [need.service for need in needs if need.service]
+    command = [*prefix, *quietly(apt_command(need.package for need in needs), services)]
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with console.step(f"Debian packages for: {names}"):
-        console.note(" ".join(command))
+        console.note(" ".join([*prefix, *apt_command(need.package for need in needs)]))
         try:
             try:
                 console.run(command, pick=_apt_news, environment=environment)

@@ -33,6 +33,8 @@ def main(root: Path, words: Sequence[str], text: str | None) -> int:
             return 0
         setup = Setup(root, apt=options.apt, backend=options.backend)
         setup.ensure(dev=options.job == "test")
+        if options.job == "test":
+            setup.ensure_test_programs()
     except SetupError as error:
         sys.stderr.write(error.report() + "\n")
         return 1

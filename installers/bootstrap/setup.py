@@ -84,6 +84,17 @@ class Setup:
                     )
             self._console.say("Set up. The next start takes no time.\n")
 
+    def ensure_test_programs(self) -> None:
+        """Get the servers that some tests talk to, or say that these tests are skipped."""
+        missing = debian.missing_for_tests()
+        if missing and debian.install(missing, self._console, allowed=self._apt):
+            missing = debian.missing_for_tests()
+        if missing:
+            names = ", ".join(need.name for need in missing)
+            self._console.say(
+                f"Tests that need {names} are skipped. To run them: {debian.how_to_get(missing)}\n"
+            )
+
     def wanted(self, *, dev: bool) -> dict[str, str]:
         """Each part with the fingerprint it should have."""
         names = ["build", "app", *(["dev"] if dev else [])]

@@ -12,6 +12,7 @@ from m1desk.recipes.planning import (
     plan_cluster,
 )
 from m1desk.recipes.recipe import make_recipe, write_recipe
+from m1desk.recipes.served import find_served
 from m1desk.recipes.values import (
     TARGETS,
     Launcher,
@@ -37,6 +38,7 @@ __all__ = [
     "Target",
     "Verdict",
     "cluster_of",
+    "find_served",
     "known_gpus",
     "make_recipe",
     "parse_cluster",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from m1desk import fit
 from m1desk.fit import GPU_MEMORY_SHARE
 from m1desk.recipes.planning import ClusterPlan, Layout
 from m1desk.recipes.values import RecipeOptions
@@ -14,8 +15,6 @@ SHARED_MEMORY_GIB: Final = 32
 """What its processes on one node may share; it is taken as it is used."""
 STARTUP_SECONDS: Final = 7200
 """Fetching and loading hundreds of gigabytes takes that long."""
-_OWN_CODE: Final = frozenset({"minimax-01"})
-"""Architectures whose configuration is Python code in their repository."""
 
 
 def layout_of(plan: ClusterPlan) -> Layout:
@@ -32,17 +31,15 @@ def image_of(plan: ClusterPlan) -> str:
 
 def runs_own_code(plan: ClusterPlan) -> bool:
     """Whether loading the model runs code out of its repository."""
-    return plan.model.variant.shape.architecture in _OWN_CODE
+    return fit.runs_own_code(plan.model.variant.shape.architecture)
 
 
 def command(plan: ClusterPlan, options: RecipeOptions) -> tuple[str, ...]:
     """Program, model and what is the same on every node."""
-    if options.launcher == "module":
-        module = "vllm.entrypoints.openai.api_server"
-        start: tuple[str, ...] = ("python3", "-m", module, "--model", plan.model.source)
-    else:
-        start = ("vllm", "serve", plan.model.source)
-    return (*start, *_common(plan, options))
+    # not the older openai.api_server, which takes no notice of --headless
+    module = ("python3", "-m", "vllm.entrypoints.cli.main")
+    program = module if options.launcher == "module" else ("vllm",)
+    return (*program, "serve", plan.model.source, *_common(plan, options))
 
 
 def front_arguments(options: RecipeOptions) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ _Steps = Callable[[ClusterPlan, RecipeOptions], Iterator[str]]
 
 def notes_of(plan: ClusterPlan, target: Target, options: RecipeOptions) -> tuple[str, ...]:
     """The steps first, then what to know; each a sentence or two, commands in backquotes."""
-    return (*_STEPS[target](plan, options), *_to_know(plan, options))
+    return (*_STEPS[target](plan, options), *_to_know(plan, target, options))
 
 
 def readme(notes: Sequence[str], reasons: Sequence[str]) -> RecipeFile:
@@ -158,7 +158,7 @@ def _certificate_step(options: RecipeOptions) -> str:
     )
 
 
-def _to_know(plan: ClusterPlan, options: RecipeOptions) -> Iterator[str]:
+def _to_know(plan: ClusterPlan, target: Target, options: RecipeOptions) -> Iterator[str]:
     several = layout_of(plan).nodes > 1
     if options.host == "localhost":
         yield "Clients reach it as localhost only, through a tunnel; give --host for its real name."
@@ -167,9 +167,14 @@ def _to_know(plan: ClusterPlan, options: RecipeOptions) -> Iterator[str]:
             "Between the nodes nothing is encrypted and nobody is asked who they are: keep that "
             "network to the cluster alone."
         )
+        told = (
+            "after three minutes, because the router keeps vLLM's counters to itself"
+            if target == "production-stack"
+            else "within 20 seconds"
+        )
         yield (
             "If a node is lost, /health stays well and streams fall silent for up to five minutes; "
-            "M1 Desk says so after 20 seconds. Then all nodes must be started again."
+            f"M1 Desk says so {told}. Then all nodes must be started again."
         )
     if layout_of(plan).fit.tensor_parallel > plan.cluster.gpus_per_node:
         yield (

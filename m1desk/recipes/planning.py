@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from m1desk.errors import BadInput
 from m1desk.fit import (
+    FIRST_VERSION,
     Variant,
     VllmFit,
     VllmQuantization,
@@ -24,8 +25,6 @@ Verdict = Literal["fits", "does_not_fit", "refused"]
 
 CHECKED_VERSION: Final = "0.32.0"
 """The newest vLLM whose behaviour in a cluster was tried out."""
-FIRST_VERSION: Final = "0.12.0"
-"""The recipes' arguments are those of this version and later ones."""
 _STEP: Final = 256
 _SHORTEST_USEFUL: Final = 2048
 _MORE_NODES: Final = 16
@@ -136,7 +135,7 @@ def plan_cluster(model: ServedModel, cluster: ClusterSpec, wish: ClusterWish) ->
 
 
 def _best_version(variant: Variant) -> str:
-    known = supported_versions(variant.shape)
+    known = supported_versions(variant.shape.architecture)
     return known[1] if known else CHECKED_VERSION
 
 

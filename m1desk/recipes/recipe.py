@@ -34,6 +34,8 @@ _MAKERS: Final[Mapping[Target, _Make]] = {
     "skypilot": skypilot_files,
 }
 _LOCAL_FILES: Final = frozenset({"certificate", "certificate_key", "chat_template"})
+_KEYS: Final = frozenset({"VLLM_API_KEY", "RAY_AUTH_TOKEN"})
+_KEY_OPTIONS: Final = frozenset({"--api-key", "--api_key"})
 _EXECUTABLE: Final = 0o755
 _PLAIN: Final = 0o644
 
@@ -117,6 +119,14 @@ def _check(plan: ClusterPlan, options: RecipeOptions) -> None:
         check_word(what, text)
     for name, _ in options.environment:
         check_variable(name)
+    if any(name in _KEYS for name, _ in options.environment) or any(
+        word.split("=")[0] in _KEY_OPTIONS for word in options.arguments
+    ):
+        raise BadInput(
+            "A recipe holds no key.",
+            "It would stand in files and command lines that others can read.",
+            "new-keys.sh makes the keys where they are used.",
+        )
     check_host(options.host)
     check_host(options.head_address)
     if not model.source or not model.name or not options.host:

@@ -13,7 +13,7 @@ Target = Literal["shell", "ray", "compose", "kubernetes", "production-stack", "s
 TARGETS: tuple[Target, ...] = get_args(Target)
 
 Launcher = Literal["vllm", "module"]
-"""`vllm serve`, or `python -m vllm.entrypoints.openai.api_server` where that command is missing."""
+"""`vllm serve`, or the same as a module of Python, where there is no such command."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,4 +17,6 @@ chmod 700 proxy
 cp -- nginx.conf proxy/nginx.conf
 ln -sfn -- "$(realpath -- "$certificate")" proxy/tls/tls.crt
 ln -sfn -- "$(realpath -- "$certificate_key")" proxy/tls/tls.key
+# Debian has nginx where only root looks for programs
+PATH="$PATH:/usr/local/sbin:/usr/sbin"
 exec nginx -e stderr -p "$PWD/proxy/" -c "$PWD/proxy/nginx.conf" -g 'daemon off;'

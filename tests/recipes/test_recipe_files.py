@@ -302,3 +302,12 @@ def test_the_remote_server_is_proposed(target: Target, planned: Planner) -> None
     port = "" if target == "production-stack" else ":9443"
     assert remote.base_url == f"https://m1.example.org{port}"
     assert (remote.model, remote.context_tokens) == ("MiniMax-M1-80k", 131_072)
+
+
+def test_how_soon_a_lost_node_is_told_depends_on_the_counters(planned: Planner) -> None:
+    plan = planned("2x8xH100")
+    soon = " ".join(make_recipe(plan, "shell").notes)
+    assert "M1 Desk says so within 20 seconds" in soon
+    late = " ".join(make_recipe(plan, "production-stack").notes)
+    assert "after three minutes, because the router keeps" in late
+    assert "location = /v1/metrics" in make_recipe(plan, "shell").file("nginx.conf").text

@@ -6,17 +6,16 @@ import http.client
 import http.server
 import os
 import shutil
-import socket
 import ssl
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import crossplane
 import pytest
+from support.programs import NGINX, free_port, wait_for_port
 
 from m1desk.recipes import ClusterPlan, RecipeOptions, make_recipe, write_recipe
 
@@ -24,8 +23,11 @@ Planner = Callable[..., ClusterPlan]
 OPEN = ["/v1/models", "/v1/chat/completions", "/health"]
 CLOSED = [
     "/", "/invocations", "/tokenize", "/metrics", "/docs", "/healthy", "/v1/../invocations",
-    "/v1/%2e%2e/invocations", "//invocations", "/V1/models",
+    "/v1/%2e%2e/invocations", "//invocations", "/V1/models", "/key",
 ]  # fmt: skip
+KEY = "key-of-the-tests"
+LARGE = 2 * 1024 * 1024
+"""Bytes of a question: more than nginx keeps in memory of its own accord."""
 
 
 def test_a_parser_of_nginx_reads_every_line(planned: Planner, tmp_path: Path) -> None:
@@ -39,21 +41,29 @@ def test_a_parser_of_nginx_reads_every_line(planned: Planner, tmp_path: Path) ->
     assert settings["proxy_read_timeout"] == ["2h"]
     assert settings["proxy_next_upstream"] == ["off"]
     locations = [one["args"] for one in server["block"] if one["directive"] == "location"]
-    assert locations == [["/v1/"], ["=", "/health"], ["/"]]
+    assert locations == [["/v1/"], ["=", "/health"], ["=", "/v1/metrics"], ["=", "/key"], ["/"]]
 
 
 class _Engine(http.server.BaseHTTPRequestHandler):
-    """Answers everything, as vLLM does, and streams in two halves."""
+    """Answers everything, as vLLM does, below /v1 for its key, and streams in two halves."""
 
     protocol_version = "HTTP/1.1"
 
+    def do_POST(self) -> None:  # the name is http.server's
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer(200, str(len(body)).encode())
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
     def do_GET(self) -> None:  # the name is http.server's
+        has_key = self.headers["Authorization"] == f"Bearer {KEY}"
         if self.path != "/v1/stream":
-            body = self.path.encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            is_guarded = self.path.startswith("/v1") and not has_key
+            self._answer(401 if is_guarded else 200, self.path.encode())
             return
         self.send_response(200)
         self.send_header("Transfer-Encoding", "chunked")
@@ -78,26 +88,24 @@ class Proxied:
         trusting = ssl.create_default_context(cafile=str(self.certificate))
         return http.client.HTTPSConnection("localhost", self.port, timeout=30, context=trusting)
 
-    def status(self, path: str) -> int:
+    def status(self, path: str, key: str = KEY) -> int:
+        return self.ask("GET", path, key)[0]
+
+    def ask(self, method: str, path: str, key: str, body: bytes = b"") -> tuple[int, bytes]:
         connection = self.connect()
-        connection.request("GET", path)
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        connection.request(method, path, body, headers)
         answer = connection.getresponse()
-        answer.read()
+        text = answer.read()
         connection.close()
-        return answer.status
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+        return answer.status, text
 
 
 @pytest.fixture
 def proxied(planned: Planner, tmp_path: Path) -> Iterator[Proxied]:
     """proxy.sh in front of an engine; the certificate's path is a hostile one."""
-    if shutil.which("nginx") is None or shutil.which("openssl") is None:
-        pytest.skip("needs nginx and openssl")
+    if NGINX is None or shutil.which("openssl") is None:
+        pytest.skip("needs nginx (Debian: nginx-light) and openssl")
     tls = tmp_path / "a $(b) 'c\""
     tls.mkdir()
     certificate, key = tls / "own.pem", tls / "own.key"
@@ -120,7 +128,7 @@ def proxied(planned: Planner, tmp_path: Path) -> Iterator[Proxied]:
     write_recipe(make_recipe(planned("8xH100"), "shell", options), folder)
     proxy = subprocess.Popen(["./proxy.sh"], cwd=folder, env=os.environ)
     try:
-        wait_for(options.port)
+        wait_for_port(options.port, proxy)
         yield Proxied(options.port, certificate, go_on)
     finally:
         go_on.set()
@@ -129,18 +137,6 @@ def proxied(planned: Planner, tmp_path: Path) -> Iterator[Proxied]:
         engine.shutdown()
         engine.server_close()
         serving.join()
-
-
-def wait_for(port: int) -> None:
-    until = time.monotonic() + 60
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=5).close()
-        except OSError:
-            assert time.monotonic() < until, "nginx did not start"
-            time.sleep(0.1)
-        else:
-            return
 
 
 def test_nginx_lets_v1_and_health_through_and_nothing_else(proxied: Proxied) -> None:
@@ -156,3 +152,14 @@ def test_nginx_passes_a_stream_as_it_comes(proxied: Proxied) -> None:
     proxied.go_on.set()
     assert answer.read() == b"last"
     connection.close()
+
+
+def test_nginx_shows_the_counters_to_those_with_the_engines_key(proxied: Proxied) -> None:
+    assert proxied.ask("GET", "/v1/metrics", KEY) == (200, b"/metrics")
+    for key in ("", "another-key"):
+        assert proxied.status("/v1/metrics", key) == 401
+
+
+def test_nginx_passes_a_question_of_any_length(proxied: Proxied) -> None:
+    asked = proxied.ask("POST", "/v1/chat/completions", KEY, b"x" * LARGE)
+    assert asked == (200, str(LARGE).encode())
