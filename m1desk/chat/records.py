@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _SAMPLING_KEYS: Final = frozenset(entry.name for entry in fields(SamplingParameters))
-_WHOLE_NUMBERS: Final = frozenset({"top_k", "max_tokens", "seed"})
+_WHOLE_NUMBERS: Final = frozenset({"top_k", "max_tokens", "seed", "thinking_tokens"})
 _STATS_KEYS: Final = frozenset(entry.name for entry in fields(MessageStats))
 
 _STATS_PLACE: Final = 10

@@ -16,6 +16,7 @@ from m1desk.hardware.machine import (
     Sample,
 )
 from m1desk.hardware.memory import Measurements
+from m1desk.hardware.power import Energy, PowerMeter, PowerSource
 from m1desk.hardware.probe import probe_machine
 from m1desk.hardware.report import machine_to_json, machine_to_text
 from m1desk.hardware.sampler import Sampler, process_memory
@@ -26,12 +27,15 @@ __all__ = [
     "Cpu",
     "DeviceSample",
     "Disk",
+    "Energy",
     "EngineDevice",
     "Link",
     "Machine",
     "Measurements",
     "OperatingSystem",
     "PcieLink",
+    "PowerMeter",
+    "PowerSource",
     "Ram",
     "Sample",
     "Sampler",

@@ -16,6 +16,7 @@ from m1desk.jobs.values import JobChanged, JobRemoved, JobsChanged
 if TYPE_CHECKING:
     from m1desk.documents import DocumentSets
     from m1desk.engines import Forecast, LlamaSettings
+    from m1desk.jobs.servers import JobServers
     from m1desk.jobs.store import JobStore
     from m1desk.jobs.values import JobEstimate, JobNotice, JobSpec
 
@@ -34,7 +35,9 @@ class JobControl:
         self,
         store: JobStore,
         sets: DocumentSets,
+        servers: JobServers,
         forecast: ForecastOf,
+        *,
         emit: Callable[[JobNotice], None],
         wake: Callable[[], None],
     ) -> None:
@@ -43,6 +46,7 @@ class JobControl:
         Args:
             store: the jobs.
             sets: documents that jobs may be about.
+            servers: that may answer.
             forecast: says how fast a model will be (of None: the one that would be taken), None
                 if that is not known; may block and raise M1DeskError.
             emit: takes every JobNotice, on the loop's thread.
@@ -50,13 +54,14 @@ class JobControl:
         """
         self._store = store
         self._sets = sets
+        self._servers = servers
         self._forecast = forecast
         self._emit = emit
         self._wake = wake
 
     async def estimate(self, spec: JobSpec) -> JobEstimate:
         """Say what a job will probably take; raises BadInput for one that can't be done."""
-        return await asyncio.to_thread(estimate_of, spec, self._sets, self._forecast)
+        return await asyncio.to_thread(estimate_of, spec, self._sets, self._servers, self._forecast)
 
     async def add(self, spec: JobSpec, estimate: JobEstimate) -> int:
         """Put a job into the queue and return its id; raises BadInput if it can't be done."""
@@ -108,9 +113,13 @@ class JobControl:
         self._emit(JobChanged(await asyncio.to_thread(self._store.summary, job_id)))
 
 
-def estimate_of(spec: JobSpec, sets: DocumentSets, forecast: ForecastOf) -> JobEstimate:
+def estimate_of(
+    spec: JobSpec, sets: DocumentSets, servers: JobServers, forecast: ForecastOf
+) -> JobEstimate:
     """Say what a job will probably take; blocks; raises BadInput for one that can't be done."""
     check_spec(spec)
+    if spec.engine.server:
+        servers.check(spec.engine.server)
     has_documents = spec.corpus.set_id is not None or bool(spec.corpus.files)
     sizes = sizes_of(spec.corpus, sets) if has_documents else None
     settings = spec.engine.settings

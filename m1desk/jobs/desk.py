@@ -32,6 +32,7 @@ class JobEngine:
         keeps_states: whether it keeps documents that it has read (`EngineClient.prepare`).
         forecast: how fast it will be; None where that is not known.
         effort: what its processes have done so far; None where they can't be seen.
+        limits_thinking: whether it ends a model's thinking after a number of tokens.
     """
 
     client: EngineClient
@@ -41,6 +42,7 @@ class JobEngine:
     keeps_states: bool = False
     forecast: SpeedForecast | None = None
     effort: Callable[[], Effort] | None = None
+    limits_thinking: bool = True
 
 
 class EngineDesk(Protocol):

@@ -40,9 +40,16 @@ from m1desk.jobs.vigil import Vigil
 from m1desk.jobs.work import Asked, ask_documents, ask_passes, chat, measure, state_of
 
 if TYPE_CHECKING:
-    from m1desk.documents import DocumentSets, PassAnswer, ReadProgress, ReadResult
+    from m1desk.documents import (
+        DocumentSets,
+        DocumentsText,
+        PassAnswer,
+        ReadProgress,
+        ReadResult,
+    )
     from m1desk.engines import Patience
     from m1desk.jobs.desk import EngineDesk, JobEngine
+    from m1desk.jobs.states import JobStates
     from m1desk.jobs.store import JobStore
     from m1desk.jobs.tell import Teller
     from m1desk.jobs.values import Job
@@ -58,6 +65,9 @@ _LONGEST_WAIT_SECONDS: Final = 3600.0
 _PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 """HTTP statuses of what gets better by itself."""
 
+_SHUT: Final = frozenset({401, 403})
+"""HTTP statuses of a server that lets nobody in: no other step would fare better."""
+
 _Result = TypeVar("_Result")
 Work = Callable[[], Awaitable[None]]
 
@@ -70,6 +80,7 @@ class Parts:
     sets: DocumentSets
     desk: EngineDesk
     tell: Teller
+    states: JobStates
     patience: Patience
 
 
@@ -84,6 +95,8 @@ class JobRun:
         self._sets = parts.sets
         self._desk = parts.desk
         self._tell = parts.tell
+        self._states = parts.states
+        self._to_forget: set[str] = set()
         self._patience = parts.patience
         self._failures: Counter[int] = Counter()
         self._step = _LOADING
@@ -239,6 +252,8 @@ class JobRun:
         self._job = await asyncio.to_thread(self._store.job, self._id)
         room = f" with {engine.context_tokens:,} tokens of context" if engine.context_tokens else ""
         await self._note(f"{engine.model} answers{room}.")
+        if self._spec.sampling.thinking_tokens is not None and not engine.limits_thinking:
+            await self._note("This server can't limit how long the model thinks.")
         await self._write(partial(self._store.note, self._id, ""))
 
     async def _wait_after(self, error: M1DeskError) -> None:
@@ -268,7 +283,7 @@ class JobRun:
             await self._try(step, partial(self._ask, engine, documents, step, report))
             is_last = following is None or following.document != step.document
             if is_last and documents is not None:
-                await self._forget(engine, documents, step)
+                await self._forget(engine)
 
     async def _ask(
         self, engine: JobEngine, documents: JobDocuments | None, step: JobStep, report: StepReport
@@ -299,7 +314,9 @@ class JobRun:
         if step.kind == "measure":
             return await measure(engine, measured_depth(step), hear)
         question = next(one for one in self._spec.questions if one.name == step.question)
-        asked = Asked(step.document, question, self._spec.sampling, hear)
+        set_id = documents.set_id if documents is not None else 0
+        name_state = partial(self._state_of, engine, set_id)
+        asked = Asked(step.document, question, self._spec.sampling, hear, name_state)
         if documents is None:
             return await chat(engine, asked)
         if self._spec.kind == "passes":
@@ -308,35 +325,44 @@ class JobRun:
                 engine, documents, asked, done, partial(self._keep_passes, step)
             )
         laid_out = await asyncio.to_thread(documents.laid_out, step.document)
-        state = state_of(engine, documents.set_id, laid_out.text)
-        return await ask_documents(engine, laid_out, state, asked)
+        return await ask_documents(engine, laid_out, asked)
 
     async def _keep_passes(self, step: JobStep, passes: Sequence[PassAnswer]) -> None:
         await self._write(partial(self._store.save_passes, self._id, step.number, passes))
 
-    async def _forget(self, engine: JobEngine, documents: JobDocuments, step: JobStep) -> None:
-        """Delete the state of a document that nothing more is asked about.
+    def _state_of(self, engine: JobEngine, set_id: int, text: DocumentsText) -> str | None:
+        """Name the state to be kept of a text, and note those that nobody wants after the job.
 
-        That of all documents together, on this machine, stays for a person's own questions.
+        That of all documents together, on this machine, stays for a person's own questions. Passes
+        after those that fill the disk's share are not kept: each would push out one that the next
+        question could use.
         """
-        if not step.document and engine.settings is not None:
-            return
-        try:
-            laid_out = await asyncio.to_thread(documents.laid_out, step.document)
-            state = state_of(engine, documents.set_id, laid_out.text)
-            if state is not None:
-                await engine.client.delete_prepared(state)
-        except M1DeskError as error:  # it goes when room is needed
-            _log.info("job %d: a prepared state is not deleted: %s", self._id, error)
+        name = state_of(engine, set_id, text)
+        if name is None or (self._spec.kind == "questions" and engine.settings is not None):
+            return name
+        others = self._to_forget - {name}
+        if others and not self._states.has_room(others):
+            return None
+        self._to_forget.add(name)
+        return name
+
+    async def _forget(self, engine: JobEngine) -> None:
+        """Delete the states of what nothing more is asked about."""
+        while self._to_forget:
+            name = self._to_forget.pop()
+            try:
+                await engine.client.delete_prepared(name)
+            except M1DeskError as error:  # it goes when room is needed
+                _log.info("job %d: the state %s is not deleted: %s", self._id, name, error)
 
     # -- writing down ------------------------------------------------------------------------------
 
     async def _try(self, step: JobStep, work: Work) -> None:
-        """Do a step that the others don't depend on; raises only what may get better."""
+        """Do a step that the others don't depend on; raises what may get better, or hits all."""
         try:
             await self._attempt(step, work)
         except M1DeskError as error:
-            if _is_passing(error):
+            if _is_passing(error) or _is_shut(error):
                 raise
             await self._note(f"Step {step.number} failed. {error}")
 
@@ -413,6 +439,10 @@ def _is_passing(error: M1DeskError) -> bool:
     if isinstance(error, EngineRefused):
         return error.status in _PASSING
     return isinstance(error, EngineFailed | EngineUnreachable | StorageError)
+
+
+def _is_shut(error: M1DeskError) -> bool:
+    return isinstance(error, EngineRefused) and error.status in _SHUT
 
 
 def _verdict(steps: tuple[JobStep, ...]) -> Problem | None:

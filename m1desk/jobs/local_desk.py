@@ -11,23 +11,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from m1desk.engines import Endpoint, EngineClient, LlamaSettings, measure_effort
-from m1desk.errors import (
-    BadInput,
-    EngineFailed,
-    EngineRefused,
-    EngineUnreachable,
-    M1DeskError,
-    StorageError,
-)
+from m1desk.engines import LlamaSettings, measure_effort
+from m1desk.errors import BadInput, EngineFailed, EngineUnreachable, M1DeskError
 from m1desk.jobs.desk import EngineTaken, JobEngine
 from m1desk.models import read_gguf_header
-from m1desk.store import get_secret
 
 if TYPE_CHECKING:
     from m1desk.engines import EngineFailure, LlamaEngine
     from m1desk.jobs.loads import SpeedForecast
     from m1desk.jobs.person import Person
+    from m1desk.jobs.servers import JobServers
     from m1desk.jobs.values import EngineChoice
 
 _log = logging.getLogger(__name__)
@@ -54,6 +47,7 @@ class LocalDesk:
         person: Person,
         usual_model: Callable[[], Path | None],
         forecast: Callable[[LlamaSettings], SpeedForecast | None],
+        servers: JobServers,
     ) -> None:
         """Prepare; nothing is loaded.
 
@@ -62,11 +56,13 @@ class LocalDesk:
             person: says whether its model is used by somebody.
             usual_model: the model of jobs that name none when none is loaded; None: they wait.
             forecast: says how fast a model will be, None if that is not known; may block.
+            servers: lends servers elsewhere.
         """
         self._engine = engine
         self._person = person
         self._usual_model = usual_model
         self._forecast = forecast
+        self._servers = servers
         self._ours: LlamaSettings | None = None
         self._keep = False
         self._theirs: LlamaSettings | None = None
@@ -91,7 +87,7 @@ class LocalDesk:
     async def engine(self, choice: EngineChoice, needed_tokens: int) -> AsyncIterator[JobEngine]:
         """Lend an engine with room for so many tokens; see `EngineDesk`."""
         if choice.server:
-            async with _server(choice.server) as lent:
+            async with self._servers.engine(choice.server) as lent:
                 yield lent
             return
         settings = await self._load(choice, needed_tokens)
@@ -212,43 +208,3 @@ def _trained_context(path: Path) -> int | None:
 def _failed(failure: EngineFailure) -> M1DeskError:
     kind = BadInput if failure.reason in _HOPELESS else EngineFailed
     return kind(failure.what, failure.why, failure.todo)
-
-
-@asynccontextmanager
-async def _server(address: str) -> AsyncIterator[JobEngine]:
-    if "://" not in address:
-        raise BadInput(
-            f"There is no server named {address}.", "", "Give an address: http://host:8000."
-        )
-    key = await asyncio.to_thread(_key_of, address)
-    client = EngineClient(Endpoint(address, "", key))
-    try:
-        models = await client.models()
-        if not models:
-            raise EngineFailed(f"{address} has no model.", "", "Load one there.")
-        await client.aclose()
-        client = EngineClient(Endpoint(address, models[0], key))
-        yield JobEngine(
-            client=client,
-            model=models[0],
-            context_tokens=await _context_of(client),
-            keeps_states=await client.supports_prepared(),
-        )
-    finally:
-        await client.aclose()
-
-
-async def _context_of(client: EngineClient) -> int:
-    try:
-        said = (await client.props()).get("n_ctx")
-    except EngineRefused:  # most servers have no such page
-        return 0
-    return said if isinstance(said, int) else 0
-
-
-def _key_of(address: str) -> str:
-    try:
-        return get_secret(f"server {address}") or ""
-    except StorageError as error:
-        _log.info("no key for %s: %s", address, error)
-        return ""

@@ -21,7 +21,8 @@ class Person:
     """Remembers when a person last used the engine.
 
     `is_asking` says whether something of theirs is being answered now. It is looked at whenever
-    one asks here, which a runner of jobs does all the time.
+    one asks here, which a runner of jobs does all the time, rather than being told: chats and
+    questions about documents then need to know nothing of jobs.
     """
 
     def __init__(

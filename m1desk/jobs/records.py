@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, TypeVar
 from m1desk.documents.records import details_from, details_text
 from m1desk.engines import LlamaSettings
 from m1desk.engines.turn import SamplingParameters
+from m1desk.hardware import Energy
 from m1desk.jobs.values import (
     Corpus,
     EngineChoice,
@@ -136,6 +137,7 @@ def job_from(row: sqlite3.Row, now: float) -> Job:
         set_id=row["set_id"],
         model=row["model"],
         settings=settings_from(row["settings"]),
+        energy=_energy(row),
     )
 
 
@@ -165,6 +167,7 @@ def step_from(row: sqlite3.Row, texts: Mapping[str, str]) -> JobStep:
             model=row["model"],
             details=details_from(row["details"]),
             text_sha256=row["text_sha256"],
+            asked=row["started"],
         )
     values = {name: row[name] for name in _STEP_COLUMNS}
     return JobStep(**values, problem=problem_from(row["problem"]), answer=answer)
@@ -175,6 +178,12 @@ def _time_note(row: sqlite3.Row, now: float) -> str:
     if row["state"] != "waiting" or begin is None or begin <= now:
         return ""
     return time.strftime("waits until %Y-%m-%d %H:%M", time.localtime(begin))
+
+
+def _energy(row: sqlite3.Row) -> Energy | None:
+    if not row["metered_seconds"]:
+        return None
+    return Energy(row["joules"], row["metered_seconds"], row["power_source"])
 
 
 def _settings(values: dict[str, Any] | None) -> LlamaSettings | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from m1desk.errors import BadInput, M1DeskError, StorageError
 from m1desk.jobs.awake import Awake
 from m1desk.jobs.desk import EngineTaken
+from m1desk.jobs.energy import Metering
 from m1desk.jobs.job_run import JobRun, Parts
 from m1desk.jobs.store import IDLE_NOTE, MAINS_NOTE
 from m1desk.jobs.tell import Teller
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from m1desk.documents import DocumentSets
     from m1desk.engines import Patience
     from m1desk.jobs.desk import EngineDesk, Surroundings
+    from m1desk.jobs.energy import EnergyMeter
+    from m1desk.jobs.states import JobStates
     from m1desk.jobs.store import JobStore
     from m1desk.jobs.values import Job, JobNotice
     from m1desk.store import FileLock
@@ -47,7 +50,8 @@ class JobRunner:
     """Runs waiting jobs, the first one that its schedule lets run; belongs to one event loop.
 
     `lock` is of the one file that tells which process may work the queue; it is taken when `run`
-    begins. `emit` gets every JobNotice on the loop's thread, and must not block.
+    begins. `emit` gets every JobNotice on the loop's thread, and must not block. `clock` tells the
+    time of the day, and only whether a job is due.
     """
 
     def __init__(
@@ -59,6 +63,8 @@ class JobRunner:
         *,
         lock: FileLock,
         emit: Callable[[JobNotice], None],
+        states: JobStates,
+        meter: EnergyMeter,
         patience: Patience = JOB_PATIENCE,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -68,7 +74,8 @@ class JobRunner:
         self._lock = lock
         self._clock = clock
         self._tell = Teller(store, emit)
-        self._parts = Parts(store, sets, desk, self._tell, patience)
+        self._parts = Parts(store, sets, desk, self._tell, states, patience)
+        self._metering = Metering(store, meter)
         self._awake = Awake()
         self._woken = asyncio.Event()
         self._blocked: dict[int, float] = {}
@@ -165,7 +172,8 @@ class JobRunner:
         run = asyncio.create_task(JobRun(job, self._parts).run())
         note = ""
         try:
-            note = await self._watch(job, run)
+            async with self._metering.over(job):
+                note = await self._watch(job, run)
         except EngineTaken as taken:
             note = taken.what
             self._blocked[job_id] = time.monotonic() + _BLOCKED_SECONDS
@@ -175,6 +183,7 @@ class JobRunner:
                 await asyncio.wait({run})
             self._running = None
             await self._release(job_id, note)
+            await self._parts.states.make_room()
 
     async def _watch(self, job: Job, run: asyncio.Task[None]) -> str:
         """Wait until the job has ended, or must be left; returns what it waits for then."""

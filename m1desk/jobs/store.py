@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from m1desk.documents import PassAnswer
     from m1desk.engines import LlamaSettings
+    from m1desk.hardware import Energy
     from m1desk.store import Database
 
 ALL_STATES: Final[tuple[JobState, ...]] = get_args(JobState)
@@ -259,6 +260,14 @@ class JobStore:
     def set_documents(self, job_id: int, set_id: int) -> None:
         """Write down which documents it works on."""
         self._database.execute("UPDATE jobs SET set_id = ? WHERE id = ?", (set_id, job_id))
+
+    def add_energy(self, job_id: int, energy: Energy) -> None:
+        """Write down what was measured since the last time."""
+        self._database.execute(
+            "UPDATE jobs SET joules = joules + ?, metered_seconds = metered_seconds + ?,"
+            " power_source = ? WHERE id = ?",
+            (energy.joules, energy.seconds, energy.source, job_id),
+        )
 
     def recover(self) -> int:
         """Let what a crash cut off wait again; for the one that alone may run jobs."""

@@ -9,6 +9,7 @@ from typing import Literal
 from m1desk.documents import AnswerDetails, CheckedAnswer
 from m1desk.engines import LlamaSettings
 from m1desk.engines.turn import SamplingParameters
+from m1desk.hardware import Energy
 
 JobKind = Literal["questions", "table", "passes", "prompt", "benchmark"]
 """What a job does.
@@ -193,6 +194,7 @@ class Job:
         set_id: of the documents that it works on; None before they are read, or without any.
         model: name of the model that answers, "" before its first step.
         settings: what that model was loaded with; None for a server.
+        energy: measured while it ran; None where the machine does not tell.
     """
 
     summary: JobSummary
@@ -201,6 +203,7 @@ class Job:
     set_id: int | None
     model: str
     settings: LlamaSettings | None
+    energy: Energy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +215,7 @@ class JobAnswer:
         question: the question's short name.
         details: citations, receipt, figures (`m1desk.documents`).
         text_sha256: fingerprint of the documents' text that the citations' positions hold for.
-        asked: seconds since the epoch; None where it was not written down.
+        asked: when its step was begun, seconds since the epoch; None where that is not known.
     """
 
     document: str

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -23,11 +22,10 @@ _Result = TypeVar("_Result")
 
 
 class Vigil:
-    """Watches an engine during a step.
+    """Watches an engine of this machine during a step.
 
-    An engine of this machine is stuck when for a while nothing came of it, its counters did not
-    change, and its processes did nothing. A server is stuck when for a while nothing came and it
-    does not even answer.
+    It is stuck when for a while nothing came of it, its counters did not change, and its processes
+    did nothing. Over a server its own client watches: see `engines/remote/watchdog.py`.
     """
 
     def __init__(self, engine: JobEngine, patience: Patience) -> None:
@@ -35,7 +33,7 @@ class Vigil:
         self._patience = patience
         self._watch = ProgressWatch(patience)
         self._heard = 0
-        self._answered = 0
+        self._counted = 0
 
     def hear(self) -> None:
         """Note that something came of the engine."""
@@ -43,40 +41,35 @@ class Vigil:
 
     async def over(self, step: Coroutine[object, object, _Result]) -> _Result:
         """Await a step; raises EngineFailed, and ends it, when the engine is stuck."""
+        measure = self._engine.effort
+        if measure is None:
+            return await step
         task = asyncio.ensure_future(step)
         try:
             while True:
                 done, _ = await asyncio.wait({task}, timeout=self._patience.sample_seconds)
                 if done:
                     return task.result()
-                if self._watch.is_stuck(await self._effort()):
+                if self._watch.is_stuck(await self._effort(measure)):
                     raise self._stuck()
         finally:
             if not task.done():
                 task.cancel()
                 await asyncio.wait({task})
 
-    async def _effort(self) -> Effort:
-        heard = self._heard + await self._answers()
-        measure = self._engine.effort
-        if measure is None:
-            return Effort(time.monotonic(), heard, 0.0, 0, 0)
+    async def _effort(self, measure: Callable[[], Effort]) -> Effort:
+        heard = self._heard + await self._count()
         return replace(await asyncio.to_thread(measure), heard=heard)
 
-    async def _answers(self) -> int:
+    async def _count(self) -> int:
         """Return a number that changes with what the engine does."""
-        client = self._engine.client
         try:
             async with asyncio.timeout(min(_ANSWER_SECONDS, self._patience.silence_seconds)):
-                if self._engine.settings is None:
-                    await client.models()
-                    self._answered += 1
-                else:
-                    counted = await client.metrics()
-                    self._answered = counted.prompt_tokens + counted.generated_tokens
+                counted = await self._engine.client.metrics()
         except (M1DeskError, TimeoutError):
-            pass  # then it is as it was
-        return self._answered
+            return self._counted
+        self._counted = counted.prompt_tokens + counted.generated_tokens
+        return self._counted
 
     def _stuck(self) -> EngineFailed:
         return EngineFailed(

@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
 
     StepEvent = TurnEvent | PrepareEvent | PassStarted | EngineRefused
     Hear = Callable[[StepEvent], None]
+    StateOf = Callable[[DocumentsText], str | None]
 
 _NO_ENGINE_LIMIT: Final = 1 << 40
 """Context length assumed of a server that does not tell its own: it refuses by itself."""
@@ -76,12 +76,14 @@ class Asked:
     Attributes:
         document: name of the one document that is asked, "" for all or none.
         hear: takes every event, and a preparation's refusal; must not block.
+        state_of: names the state that the engine keeps of a text, None to keep none; may block.
     """
 
     document: str
     question: JobQuestion
     sampling: SamplingParameters
     hear: Hear
+    state_of: StateOf
 
 
 def state_of(engine: JobEngine, set_id: int, text: DocumentsText) -> str | None:
@@ -93,9 +95,7 @@ def state_of(engine: JobEngine, set_id: int, text: DocumentsText) -> str | None:
     return state_name(set_id, text.sha256, engine.settings.model_path, engine.settings.kv_type)
 
 
-async def ask_documents(
-    engine: JobEngine, laid_out: LaidOut, state: str | None, asked: Asked
-) -> StepDone:
+async def ask_documents(engine: JobEngine, laid_out: LaidOut, asked: Asked) -> StepDone:
     """Ask about documents that are read once, and gone on with where a crash cut it off.
 
     Raises:
@@ -103,6 +103,7 @@ async def ask_documents(
         EngineError: the engine refused, or was lost.
     """
     began = time.monotonic()
+    state = await asyncio.to_thread(asked.state_of, laid_out.text)
     prepared = await _prepared(engine, laid_out, state, asked.hear)
     question = DocumentQuestion(
         laid_out.text, asked.question.text, asked.sampling, state if prepared else None
@@ -190,7 +191,7 @@ async def ask_passes(
         passes,
         asked.question.text,
         asked.sampling,
-        partial(state_of, engine, documents.set_id),
+        asked.state_of,
     )
     here = list(done)
     answer: PassesAnswer | None = None
@@ -265,7 +266,7 @@ async def measure(engine: JobEngine, depth: int, hear: Hear) -> StepDone:
     """Measure how fast `depth` tokens are read, and some written behind; raises EngineError."""
     sampling = SamplingParameters(temperature=0.0, max_tokens=MEASURED_ANSWER_TOKENS)
     text = await _text_of(engine, depth)
-    asked = Asked("", JobQuestion(f"{depth} tokens", text), sampling, hear)
+    asked = Asked("", JobQuestion(f"{depth} tokens", text), sampling, hear, lambda _: None)
     own: dict[str, object] = {"ignore_eos": True} if engine.settings is not None else {}
     done = await chat(engine, asked, own)
     found = done.answer.details

@@ -262,6 +262,7 @@ class ChatBody(GenerationBody):
     chat_template_kwargs: dict[str, Any] | None = None
     add_generation_prompt: bool | None = None
     prepared: str | None = None
+    thinking_budget_tokens: Annotated[int, Field(ge=-1)] | None = None
 
     @field_validator("prepared")
     @classmethod

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from m1desk.llama_worker.output import OutputParser, Piece
 from m1desk.llama_worker.sampling import Sampler, TokenLogprobs
 from m1desk.llama_worker.states import SavedState
+from m1desk.llama_worker.thinking import ThinkingBudget
 from m1desk.wire import PreparedUse, PromptProgress, Timings
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class Generation:
         saved: a verified state of the prompt's beginning, until it has been used.
         prepared: what became of the saved state that was asked for.
         preparation: set when the prompt is read to be saved, and not to be answered.
+        thinking: limits its thinking; None for as long as the model likes.
     """
 
     prompt: list[int]
@@ -98,6 +100,7 @@ class Generation:
     saved: SavedState | None = None
     prepared: PreparedUse | None = None
     preparation: Preparation | None = None
+    thinking: ThinkingBudget | None = None
 
     @property
     def is_prefilling(self) -> bool:

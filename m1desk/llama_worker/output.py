@@ -97,6 +97,16 @@ class OutputParser:
         """The stop text that was met, or None; from it on everything is dropped."""
         return self._stops.met
 
+    @property
+    def is_thinking(self) -> bool:
+        """Whether what comes next is thinking, as far as it is certain."""
+        return self._mode == "think"
+
+    @property
+    def is_within_character(self) -> bool:
+        """Whether the bytes so far end in the middle of a character."""
+        return bool(self._decoder.getstate()[0])
+
     def feed(self, piece: bytes) -> list[Piece]:
         """Give the pieces that `piece` completes; none once a stop text was met."""
         return self._advance(self._stops.feed(self._decoder.decode(piece)), final=False)

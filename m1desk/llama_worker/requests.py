@@ -100,6 +100,7 @@ class GenerationRequest:
         template_arguments: extra variables of the chat template (`chat_template_kwargs`).
         model: the model's name as the caller gave it, or None.
         prepared: the prepared document that a chat begins with, or None.
+        thinking_tokens: the most tokens to think; None leaves it to the model.
     """
 
     messages: tuple[dict[str, object], ...] | None = None
@@ -119,6 +120,7 @@ class GenerationRequest:
     template_arguments: Mapping[str, object] = field(default_factory=dict)
     model: str | None = None
     prepared: str | None = None
+    thinking_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,7 @@ def parse_chat(body: object, defaults: SamplingOptions) -> GenerationRequest:
     if chat.prepared is not None and chat.cache_prompt is False:
         raise RequestError("'prepared' contradicts 'cache_prompt' being false.", "prepared")
     tools = chat.tools if chat.tool_choice != "none" else None
+    thinking = chat.thinking_budget_tokens
     return replace(
         _common(chat, defaults),
         messages=tuple(message.openai() for message in chat.messages),
@@ -179,6 +182,7 @@ def parse_chat(body: object, defaults: SamplingOptions) -> GenerationRequest:
         add_generation_prompt=chat.add_generation_prompt is not False,
         template_arguments=chat.chat_template_kwargs or {},
         prepared=chat.prepared,
+        thinking_tokens=None if thinking == -1 else thinking,
     )
 
 

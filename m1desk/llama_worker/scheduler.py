@@ -362,7 +362,7 @@ class Scheduler:
 
     def _write_token(self, run: _Run) -> None:
         generation, slot = run.generation, run.slot
-        token = generation.sampler.sample(self._context, run.index)
+        token = self._next_token(generation, run.index)
         chances = None
         if generation.logprobs is not None:
             chances = logprobs(self._context.logits(run.index), token, generation.logprobs)
@@ -382,6 +382,14 @@ class Scheduler:
             self._finish(slot, generation, "stop")
         elif self._is_at_its_end(slot, generation):
             self._finish(slot, generation, "length")
+
+    def _next_token(self, generation: Generation, index: int) -> int:
+        thinking = generation.thinking
+        forced = None if thinking is None else thinking.next_token(generation.output)
+        if forced is None:
+            return generation.sampler.sample(self._context, index)
+        generation.sampler.observe([forced])
+        return forced
 
     def _is_at_its_end(self, slot: Slot, generation: Generation) -> bool:
         """Whether as many tokens as asked for are written, or the context is full."""

@@ -21,6 +21,7 @@ from m1desk.llama_worker.requests import GenerationRequest, SamplingOptions, Tok
 from m1desk.llama_worker.sampling import GrammarError, Sampler
 from m1desk.llama_worker.states_manifest import StateRefused
 from m1desk.llama_worker.template import renders_open_think
+from m1desk.llama_worker.thinking import CLOSING, ThinkingBudget
 from m1desk.wire import PreparedUse, StateRefusal
 
 if TYPE_CHECKING:
@@ -95,6 +96,9 @@ class Service:
         )
         generation = self._generation(request, tokens, output)
         generation.snapshot_positions = self._snapshot_positions(request, prompt.text, tokens)
+        if request.thinking_tokens is not None and not generation.sampler.has_grammar:
+            closing = self._model.tokenize(CLOSING, add_special=False)
+            generation.thinking = ThinkingBudget(request.thinking_tokens, closing)
         if request.prepared is not None:
             self._find_saved_state(generation, request.prepared)
         return generation
@@ -240,7 +244,8 @@ class Service:
 
     def _extensions(self) -> list[str]:
         kept = ["prepared"] if self.preparations is not None else []
-        return ["prompt_progress", "timings", "tokenize_messages", "tokenize_count_only", *kept]
+        own = ["prompt_progress", "timings", "tokenize_messages", "tokenize_count_only"]
+        return [*own, "thinking_budget", *kept]
 
     def metrics(self) -> bytes:
         """Prometheus' text format."""

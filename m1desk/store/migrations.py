@@ -243,4 +243,22 @@ _JOBS: Final = Migration(
     ),
 )
 
-MIGRATIONS: Final = (_KEY_VALUE, _CONVERSATIONS, _SEARCH, _DOWNLOADS, _DOCUMENTS, _JOBS)
+_JOB_ENERGY: Final = Migration(
+    7,
+    "what jobs took of electricity, where it was measured",
+    (
+        "ALTER TABLE jobs ADD COLUMN joules REAL NOT NULL DEFAULT 0",
+        "ALTER TABLE jobs ADD COLUMN metered_seconds REAL NOT NULL DEFAULT 0",
+        "ALTER TABLE jobs ADD COLUMN power_source TEXT NOT NULL DEFAULT ''",
+    ),
+)
+
+MIGRATIONS: Final = (
+    _KEY_VALUE,
+    _CONVERSATIONS,
+    _SEARCH,
+    _DOWNLOADS,
+    _DOCUMENTS,
+    _JOBS,
+    _JOB_ENERGY,
+)

@@ -10,10 +10,12 @@ import pytest
 from support.job_queue import Outside, Queue, SafeSettings
 from support.quoting import QUOTE, SCRIPT
 
-from m1desk.documents import DocumentSets
-from m1desk.engines import EngineStatus, LlamaEngine
+from m1desk.documents import DocumentSets, PreparedStates
+from m1desk.engines import EngineStatus, LlamaEngine, ProfileStore
 from m1desk.jobs.local_desk import LocalDesk
 from m1desk.jobs.person import Person
+from m1desk.jobs.servers import JobServers
+from m1desk.jobs.states import JobStates
 from m1desk.jobs.store import JobStore
 from m1desk.llama_worker.tiny_model import TinyModelSpec, write_tiny_model
 from m1desk.store import Database, FileLock, Folders
@@ -60,10 +62,17 @@ async def queue(home: Path, database: Database, quoting_jobs_model: Path) -> Asy
         store=JobStore(database),
         sets=DocumentSets(database),
         engine=engine,
-        desk=LocalDesk(engine, person, lambda: None, lambda _settings: None),
+        desk=LocalDesk(
+            engine,
+            person,
+            lambda: None,
+            lambda _settings: None,
+            JobServers(ProfileStore(database), folders),
+        ),
         outside=Outside(),
         lock=FileLock(folders.data / "jobs.lock"),
         model=quoting_jobs_model,
+        states=JobStates(PreparedStates(folders.data / "prepared"), lambda: 1 << 40),
     )
     yield made
     await engine.unload()

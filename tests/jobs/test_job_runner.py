@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from contextlib import aclosing
@@ -15,11 +16,13 @@ from support.job_queue import GREEDY, QUESTIONS, SOON, Queue
 from support.quoting import QUOTE, SCRIPT
 
 from m1desk.documents import PreparedStates
-from m1desk.engines import LlamaSettings, Patience
+from m1desk.documents.asking import prepare_text
+from m1desk.engines import CheckpointPlan, LlamaSettings, Patience, StateSaved
 from m1desk.engines.turn import ChatMessage, ChatRequest, TextDelta
 from m1desk.errors import BadInput, StorageError
 from m1desk.jobs.plan import check_spec
 from m1desk.jobs.runner import QueueTaken
+from m1desk.jobs.states import JobStates
 from m1desk.jobs.store import IDLE_NOTE, MAINS_NOTE, JobStore
 from m1desk.jobs.values import (
     Corpus,
@@ -35,11 +38,22 @@ from m1desk.jobs.values import (
 from m1desk.store import Database, FileLock, Folders
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from m1desk.documents import DocumentsText
+    from m1desk.engines import EngineClient, PrepareEvent
 
 
 def log_of(queue: Queue, job: int) -> str:
     return "\n".join(one.text for one in queue.store.log_lines(job))
+
+
+def needs_passes(queue: Queue, files: list[Path]) -> EngineChoice:
+    """Make files longer than the context of the engine that is chosen."""
+    for path in files:
+        path.write_text(path.read_text() + "\n\n" + "Nothing more of any weight is said. " * 30)
+    return EngineChoice(LlamaSettings(queue.model, context_tokens=640, parallel=2))
 
 
 async def test_a_table_has_a_checked_answer_for_each_document_and_question(
@@ -89,6 +103,9 @@ async def test_many_questions_read_the_documents_once_also_after_a_stop(
     await queue.work()
     results = queue.store.results(job)
     assert [one.question for one in results.answers] == ["Notice", "Parties"]
+    asked = [one.asked or 0.0 for one in results.answers]
+    assert (results.job.summary.started or 0.0) < asked[0] < asked[1]
+    assert asked[1] < (results.job.summary.ended or 0.0)
     assert all(step.attempts <= 2 for step in queue.store.steps(job))
     first, second = (one.details.receipt for one in results.answers)
     assert first is not None
@@ -117,12 +134,10 @@ async def test_prompts_are_sent_as_chats_and_benchmarks_measure(queue: Queue) ->
 
 
 async def test_documents_larger_than_the_context_are_asked_in_parts_and_none_twice(
-    queue: Queue, contracts: list[Path]
+    queue: Queue, contracts: list[Path], home: Path
 ) -> None:
-    for path in contracts:
-        path.write_text(path.read_text() + "\n\n" + "Nothing more of any weight is said. " * 30)
-    settings = LlamaSettings(queue.model, context_tokens=640, parallel=2)
-    job = queue.add("passes", *contracts, engine=EngineChoice(settings))
+    states = PreparedStates(Folders.under(home).data / "prepared")
+    job = queue.add("passes", *contracts, engine=needs_passes(queue, contracts))
     async with queue.at_work():
         async with asyncio.timeout(120):
             while not (
@@ -133,6 +148,7 @@ async def test_documents_larger_than_the_context_are_asked_in_parts_and_none_twi
     await queue.work()
     results = queue.store.results(job)
     assert results.job.summary.state == "done", log_of(queue, job)
+    assert states.entries() == ()  # each was read once for both questions, and nobody else asks
     first, second = results.answers
     assert first.details.planned_passes > 1
     assert len(first.details.passes) >= first.details.planned_passes
@@ -140,6 +156,31 @@ async def test_documents_larger_than_the_context_are_asked_in_parts_and_none_twi
     assert {one.quote for one in first.checked.citations} == {QUOTE}
     assert {one.file for one in first.checked.citations} <= {"a.txt", "b.txt", "c.txt"}
     assert second.question == "Parties"
+    assert second.details.receipt is not None
+    assert second.details.receipt.reused_tokens > second.details.receipt.read_tokens
+
+
+async def test_passes_beyond_the_disks_share_are_not_kept_and_room_is_made_at_the_end(
+    queue: Queue, contracts: list[Path], home: Path
+) -> None:
+    states = PreparedStates(Folders.under(home).data / "prepared")
+    most = 0
+
+    def look(notice: JobNotice) -> None:
+        nonlocal most
+        most = max(most, len(states.entries()))
+
+    queue.on_notice = look
+    queue.states = JobStates(states, lambda: 1)
+    passes = queue.add("passes", *contracts, engine=needs_passes(queue, contracts))
+    await queue.work()
+    (answer, _) = queue.store.results(passes).answers
+    assert answer.details.planned_passes > 1
+    assert most == 1
+    together = queue.add("questions", contracts[0])  # its state stays for a person, if it may
+    await queue.work()
+    assert queue.store.state(together) == "done"
+    assert states.entries() == ()
 
 
 async def test_a_file_that_is_gone_is_said_and_tried_again_when_it_is_back(
@@ -226,6 +267,44 @@ async def test_an_engine_that_dies_or_freezes_in_a_step_is_started_again(
     assert len(results.answers) == 6
     assert "tried again" in log_of(queue, job)
     assert [one.attempts for one in queue.store.steps(job)] == [1, 1, 2, 1, 1, 1, 1]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX")
+async def test_a_long_document_is_read_on_from_its_checkpoint_after_a_crash(
+    queue: Queue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = tmp_path / "long.txt"
+    long.write_text(" ".join(f"Sentence {number} says nothing much." for number in range(400)))
+    settings = LlamaSettings(queue.model, context_tokens=16_384, parallel=2)
+    undisturbed = queue.add("questions", long, engine=EngineChoice(settings))
+    await queue.work()
+    killed: list[int] = []
+
+    async def killing(
+        client: EngineClient, documents: DocumentsText, name: str
+    ) -> AsyncIterator[PrepareEvent]:
+        plan = CheckpointPlan(first_tokens=1024, growth=1.0, seconds=0.0)
+        async with aclosing(prepare_text(client, documents, name, plan)) as events:
+            async for event in events:
+                yield event
+                if isinstance(event, StateSaved) and event.tokens > 2048 and not killed:
+                    killed.append(event.tokens)
+                    os.kill(queue.engine.status.pid or 0, signal.SIGKILL)
+
+    monkeypatch.setattr("m1desk.jobs.work.prepare_text", killing)
+    hurt = queue.add("questions", long, engine=EngineChoice(settings))
+    await queue.work()
+    assert queue.store.state(hurt) == "done", log_of(queue, hurt)
+    (saved,) = killed
+    read_on = re.search(r"read ([\d,]+) tokens on from ([\d,]+) that", log_of(queue, hurt))
+    assert read_on is not None
+    read, restored = (int(number.replace(",", "")) for number in read_on.groups())
+    before, after = (queue.store.results(one).answers for one in (undisturbed, hurt))
+    receipt = before[0].details.receipt
+    assert receipt is not None
+    assert restored >= saved
+    assert read < receipt.taken_tokens - 2048
+    assert [one.answer for one in after] == [one.answer for one in before]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX")

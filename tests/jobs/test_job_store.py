@@ -173,7 +173,7 @@ def test_an_answer_is_written_once_and_with_the_progress(store: JobStore) -> Non
     assert not store.end_step(job, 1, ANSWER, SPENT)
     assert not store.begin_step(job, 1)
     first, second, _ = store.steps(job)
-    assert first.answer == replace(ANSWER, document="1.pdf")
+    assert first.answer == replace(ANSWER, document="1.pdf", asked=first.started)
     assert (first.state, first.attempts, second.state) == ("done", 1, "waiting")
     assert store.summary(job).progress == replace(SPENT, steps_done=1, steps_total=3)
 

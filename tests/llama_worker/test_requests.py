@@ -66,12 +66,13 @@ def test_everything_a_chat_may_say_arrives() -> None:
         seed=7, stop=["a", "b"], logprobs=True, top_logprobs=3, ignore_eos=True,
         cache_prompt=False, logit_bias={"5": -100, "6": 1.5}, tools=[TOOL], tool_choice="auto",
         chat_template_kwargs={"enable_thinking": False}, add_generation_prompt=False,
+        thinking_budget_tokens=9,
     )  # fmt: skip
     assert request == GenerationRequest(
         messages=({"role": "user", "content": "Hello"},), tools=(TOOL,), model="m", stream=True,
         include_usage=True, return_progress=True, max_tokens=5, stop=("a", "b"), logprobs=3,
         ignore_eos=True, reuse_prefix=False, add_generation_prompt=False,
-        template_arguments={"enable_thinking": False},
+        template_arguments={"enable_thinking": False}, thinking_tokens=9,
         sampling=SamplingOptions(
             temperature=0.0, top_p=0.9, top_k=10, min_p=0.1, typical_p=0.8, repeat_penalty=1.1,
             repeat_last_n=128, presence_penalty=0.5, frequency_penalty=-0.5, seed=7,

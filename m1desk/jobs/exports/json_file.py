@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import m1desk
 from m1desk.documents import as_json as answer_json
 from m1desk.documents import time_words
+from m1desk.jobs.energy import actual_energy
 from m1desk.jobs.exports.run import document_names
 from m1desk.jobs.results import model_of, record_of, result_table
 
@@ -44,7 +45,7 @@ def as_json(results: JobResults) -> bytes:
 
 
 def _job(job: Job) -> dict[str, object]:
-    summary = job.summary
+    summary, energy = job.summary, actual_energy(job)
     return {
         "id": summary.id,
         "title": summary.title,
@@ -57,6 +58,7 @@ def _job(job: Job) -> dict[str, object]:
         "settings": None if job.settings is None else asdict(job.settings),
         "progress": asdict(summary.progress),
         "estimate": asdict(job.estimate),
+        "energy": None if energy is None else asdict(energy),
     }
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import m1desk
 from m1desk.documents import time_words
+from m1desk.jobs.energy import actual_energy
 from m1desk.jobs.results import model_of
 
 if TYPE_CHECKING:
@@ -59,6 +60,10 @@ def _facts(results: JobResults) -> Iterator[tuple[str, str]]:
     yield "Read", f"{done.read_tokens:,} tokens, and {done.reused_tokens:,} reused"
     yield "Written", f"{done.written_tokens:,} tokens"
     yield "Time", f"{done.seconds:,.1f} s"
+    energy = actual_energy(job)
+    if energy is not None:
+        words = f"{energy.watt_hours:,.2f} Wh, {energy.usd:,.4f} USD"
+        yield "Energy", f"{words}. {energy.why}"
     yield "Receipts", _receipts(results)
     yield "Made with", f"M1 Desk {m1desk.__version__}"
 
