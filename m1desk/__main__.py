@@ -9,7 +9,7 @@ from pathlib import Path
 
 from m1desk import __version__
 
-_PAGES = ("chat", "documents", "models", "monitor", "settings")
+_PAGES = ("chat", "documents", "jobs", "models", "monitor", "servers", "settings")
 _MODEL_ENDING = ".gguf"
 _WINDOW_ONLY = ("--screenshot", "--page", "--theme", "--size", "--ask", "--exit-after-answer")
 

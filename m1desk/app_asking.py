@@ -15,15 +15,17 @@ from m1desk.documents import (
     QuestionRunner,
     state_name,
 )
+from m1desk.engines import Estimates
 from m1desk.errors import EngineFailed
 from m1desk.store import AppSettings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection
+    from collections.abc import AsyncIterator, Callable, Collection, Coroutine
     from pathlib import Path
+    from typing import Any
 
-    from m1desk.documents import AskedQuestion, DocumentsText, Wish
-    from m1desk.engines import LlamaEngine, PrepareFinished
+    from m1desk.documents import AskedQuestion, DocumentsText, TokenCounter, Wish
+    from m1desk.engines import LlamaEngine, PrepareFinished, ServerInUse
     from m1desk.store import Database
 
 
@@ -32,6 +34,10 @@ class DocumentAsking:
 
     Used on one asyncio loop. `folder` is where the engine keeps its prepared states; `post` takes
     every QuestionNotice; `watch` learns from the answers how fast the engine is.
+
+    Attributes:
+        server: the remote server that is asked instead of the loaded model. Set it on the thread
+            that asks, when it is shown: a question goes to whoever was seen when it was asked.
     """
 
     def __init__(
@@ -46,18 +52,35 @@ class DocumentAsking:
         self.runner = QuestionRunner(self.sets, post)
         self.prepared = PreparedStates(folder)
         self.budget_bytes = AppSettings().prepared_budget_bytes
-        self.client = engine.client
+        self.server: ServerInUse | None = None
         self._engine = engine
         self._watch = watch
         self._in_use: Counter[str] = Counter()
 
-    async def ask(self, wish: Wish) -> AskedQuestion:
-        """Ask the loaded model; what it has read of the documents is kept for the next question.
+    def client(self) -> TokenCounter:
+        """Who counts tokens: the loaded model, or an estimate where a server would be asked.
+
+        Documents are sent to a server when they are asked about, and not before.
+
+        Raises:
+            EngineFailed: no model is ready.
+        """
+        return self._engine.client() if self.server is None else Estimates()
+
+    def ask(self, wish: Wish) -> Coroutine[Any, Any, AskedQuestion]:
+        """Ask; what the loaded model has read of the documents is kept for the next question.
 
         Raises:
             BadInput, StorageError: as `QuestionRunner.ask`.
             EngineFailed: no model is ready.
         """
+        return self._ask(wish, self.server)
+
+    async def _ask(self, wish: Wish, server: ServerInUse | None) -> AskedQuestion:
+        if server is not None:
+            asked = AskingEngine(server, server.model, server.context_tokens)
+            async with server.needed():  # between two passes too
+                return await self.runner.ask(wish, asked)
         async with self._asking_engine(wish.set_id) as engine:
             return await self.runner.ask(wish, engine)
 
@@ -78,7 +101,7 @@ class DocumentAsking:
         Passes after those that fill the budget are not kept: each would push out one that the next
         question could use.
         """
-        client, settings, status = self.client(), self._engine.settings, self._engine.status
+        client, settings, status = self._engine.client(), self._engine.settings, self._engine.status
         if settings is None:
             raise EngineFailed("No model is loaded.", "", "Load a model, then ask again.")
         used: list[str] = []

@@ -16,6 +16,8 @@ from m1desk.app_defaults import default_sampling, default_settings
 from m1desk.app_documents import DocumentsDesk
 from m1desk.app_jobs_desk import JobsDesk
 from m1desk.app_models import ModelsDesk
+from m1desk.app_pictures import Shown, is_picturesque
+from m1desk.app_servers import ServersDesk
 from m1desk.documents import sweep_work_folders
 from m1desk.engines import (
     CalibrationProgress,
@@ -65,9 +67,6 @@ if TYPE_CHECKING:
     from m1desk.ui.viewmodels.settings import SettingsViewModel
 
 _log = logging.getLogger(__name__)
-
-_SCREENSHOT_SAMPLES: Final = 4
-"""Seconds of history in a picture of the Monitor page."""
 
 _MEASURING: Final = "Measuring this computer first. That is done once and takes some seconds…"
 """What a load waits for on a machine where the engine was never measured."""
@@ -133,6 +132,7 @@ class Assembly(QObject):
             models=self.models,
             sets=self.documents_desk.documents.sets,
         )
+        self.servers_desk = ServersDesk(theme, window, bridge, core=core, settings=settings)
         self.discover = DiscoverParts(
             bridge,
             hub=lambda: Hub(hub_settings(settings.settings)),
@@ -173,6 +173,7 @@ class Assembly(QObject):
                 "jobs": self.jobs_desk.page,
                 "models": self.models_page,
                 "monitor": self.monitor_page,
+                "servers": self.servers_desk.page,
                 "settings": self.settings_page,
             }
         )
@@ -241,15 +242,8 @@ class Assembly(QObject):
 
     def _is_first_start(self) -> bool:
         """Nothing was ever loaded or asked here, and nothing else is asked for now."""
-        options = self._options
-        return (
-            options.greet
-            and options.screenshot is None
-            and options.model_path is None
-            and not options.documents
-            and not self._settings.settings.last_model_path
-            and not self.chat.library.conversations
-        )
+        was_loaded = bool(self._settings.settings.last_model_path)
+        return self._options.may_greet and not was_loaded and not self.chat.library.conversations
 
     def _greet(self) -> None:
         """Show that all works: the demo model is loaded and asked who it is."""
@@ -301,7 +295,7 @@ class Assembly(QObject):
         window, engine = self._window, self.engine
         engine.status_changed.connect(self._on_status)
         engine.loaded.connect(self._on_loaded)
-        engine.load_wished.connect(lambda _settings: self.activity.forget_last())
+        engine.load_wished.connect(self._on_load_wished)
         self.activity.changed.connect(window.status_bar.show_activity)
         self.activity.changed.connect(self._allow_stop)
         window.enable_command("stop", on=False)
@@ -317,13 +311,19 @@ class Assembly(QObject):
         selector.opened.connect(self.models.refresh)
         selector.model_chosen.connect(self.flow.offer)
         selector.file_wished.connect(self.flow.pick)
-        selector.unload_wished.connect(self.engine.unload)
+        selector.unload_wished.connect(self._on_unload_wished)
         self.models.changed.connect(lambda: selector.show_models(self.models.gguf_entries))
         self.models_desk.connect_pages(self.models_page, self.settings_page)
         self.documents_desk.connect_window(selector.open_list)
         self.jobs_desk.connect_window()
+        self.documents_desk.page.job_wished.connect(self.jobs_desk.begin_with_set)
         self.jobs_desk.quit_wished.connect(self.closing.close_now)
         self.documents_desk.documents.questions.asking_changed.connect(self._allow_stop)
+        self.servers_desk.connect_window(
+            self.chat_page.server_strip, self.documents_desk.page.set_view.server_strip
+        )
+        self.servers_desk.answerer_changed.connect(self.activity.forget_last)
+        self.servers_desk.answerer_changed.connect(lambda: self._on_status(self.engine.status))
         self.discover_page.download_wished.connect(self.models_desk.fetch)
         self.models_desk.my_models.unload_wished.connect(self.engine.unload)
         self.chat.conversation.opened.connect(self._on_opened)
@@ -342,6 +342,7 @@ class Assembly(QObject):
             *self.models_desk.failures,
             *self.documents_desk.failures,
             *self.jobs_desk.failures,
+            *self.servers_desk.failures,
             self.chat_page.failed,
             self._settings.save_failed,
             self.settings_page.failed,
@@ -352,16 +353,16 @@ class Assembly(QObject):
     # -- what happens ------------------------------------------------------------------------------
 
     def _on_status(self, status: EngineStatus) -> None:
-        self._window.model_selector.show_status(status)
-        self._window.status_bar.show_engine(status)
+        answering = self.servers_desk.answering(status)
+        self._window.model_selector.show_status(answering)
+        self._window.status_bar.show_engine(answering)
         self.models_desk.my_models.show_status(status)
-        self.monitor_page.show_engine(status)
-        self.documents_desk.set_engine(status)
-        self.chat.conversation.set_engine(
-            status,
-            self.core.source if status.is_ready else None,
-            waiting_for=_MEASURING if self.calibration.is_running else "",
-        )
+        self.monitor_page.show_engine(answering)
+        self.documents_desk.set_engine(answering)
+        measuring = _MEASURING if self.calibration.is_running else ""
+        connecting = f"Connecting to {answering.server}…" if answering.server else ""
+        source = self.servers_desk.source(status)
+        self.chat.conversation.set_engine(answering, source, waiting_for=connecting or measuring)
         if status.failure is not None and self._options.exit_after_answer:
             self._end(1)
 
@@ -372,8 +373,17 @@ class Assembly(QObject):
             self.chat.conversation.start_new()
             self.chat.conversation.send(prompt)
 
+    def _on_load_wished(self, _settings: LlamaSettings) -> None:
+        self.activity.forget_last()
+        self.servers_desk.leave()
+
+    def _on_unload_wished(self) -> None:
+        if not self.servers_desk.leave():
+            self.engine.unload()
+
     def _on_turn_ended(self, message: Message) -> None:
         self._answered = True
+        self.servers_desk.refresh()
         if self._options.exit_after_answer and self._options.screenshot is None:
             self._end(0 if message.state == "complete" else 1)
 
@@ -478,15 +488,9 @@ class Assembly(QObject):
     # -- pictures ----------------------------------------------------------------------------------
 
     def _is_picturesque(self) -> bool:
-        """Whether the window shows what the picture is meant to show."""
-        status, options = self.engine.status, self._options
-        if not self.models.was_scanned or self._samples < 1:
-            return False
-        if self._window.page == "monitor" and self._samples < _SCREENSHOT_SAMPLES:
-            return False
-        if options.model_path is not None and not status.is_ready and status.failure is None:
-            return False
-        return not options.prompt or self._answered or status.failure is not None
+        page, status, was_read = self._window.page, self.engine.status, self.models.was_scanned
+        shown = Shown(page, status, self._samples, was_read, self._answered)
+        return is_picturesque(shown, self._options)
 
     def _on_picture(self, error: StorageError | None) -> None:
         if error is not None:

@@ -14,12 +14,14 @@ from m1desk.chat import ConversationStore, TurnRunner, build_request
 from m1desk.engines import (
     EngineMonitor,
     LlamaEngine,
+    Servers,
     calibrate,
     forecast_of,
     measured_speeds,
     note_answer,
     remembered_calibration,
 )
+from m1desk.engines.environments.choice import apply_choice
 from m1desk.errors import M1DeskError
 from m1desk.hardware import probe_machine
 from m1desk.store import Measurements
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
         EngineRates,
         Forecast,
         LlamaSettings,
+        ServerInUse,
     )
     from m1desk.engines.turn import ChatRequest, TurnEvent, TurnFinished
     from m1desk.hardware import Machine, Sampler
@@ -71,23 +74,33 @@ class Core:
         self, folders: Folders, database: Database, post: Callable[[object], None]
     ) -> None:
         self.folders = folders
+        apply_choice(folders)  # before anything asks the engine
         self.measurements = Measurements(database)
         self.store = ConversationStore(database)
         self.runner = TurnRunner(self.store, post)
         self.engine = LlamaEngine(folders, self.measurements, post)
         self.watch = AnswerWatch(self._on_answer)
         self.source = EngineSource(self.engine, self.watch)
+        self.servers = Servers(database, folders, post)
         self.documents = DocumentAsking(
             database, folders.data / "prepared", self.engine, post, self.watch
         )
         self.downloads = ModelDownloads(database, folders.models, post)
         self.sampler: Sampler | None = None
         self._rates = EngineMonitor()
+        self._rates_of: ServerInUse | None = None
         self._machine: Machine | None = None
         self._notes: set[asyncio.Task[None]] = set()
 
     async def rates(self) -> EngineRates | None:
-        """How fast the engine works now, None when none answers."""
+        """How fast the engine or the server in use works now, None when none tells."""
+        server = self.servers.in_use
+        if server is not self._rates_of:
+            self._rates.reset()
+            self._rates_of = server
+        if server is not None:
+            counters = await server.metrics()
+            return None if counters is None else self._rates.update(counters)
         if not self.engine.status.is_ready:
             self._rates.reset()
             return None
@@ -106,6 +119,7 @@ class Core:
         finally:
             await self.runner.stop_all()
             await self.documents.runner.stop_all()
+            await self.servers.close()
             await self.engine.unload()
             await asyncio.gather(*self._notes)
 
@@ -126,9 +140,13 @@ class Core:
         self._machine = found
         return found
 
+    def machine(self) -> Machine:
+        """The machine, looked at once; blocks the first time."""
+        return self._machine or self.probe()
+
     def forecast(self, settings: LlamaSettings) -> Forecast:
         """How fast a loaded model will be; blocks; raises ModelFileError, StorageError."""
-        return forecast_of(self.measurements, self._machine or self.probe(), settings)
+        return forecast_of(self.measurements, self.machine(), settings)
 
     def _on_answer(self, settings: LlamaSettings, finished: TurnFinished) -> None:
         """Keep, on a thread, how fast it was beside what was predicted."""
@@ -139,8 +157,6 @@ class Core:
 
     def _note_speed(self, settings: LlamaSettings, finished: TurnFinished) -> None:
         try:
-            note_answer(
-                self.measurements, lambda: self._machine or self.probe(), settings, finished
-            )
+            note_answer(self.measurements, self.machine, settings, finished)
         except M1DeskError as error:  # the answer is there all the same
             _log.warning("the speed of an answer was not kept: %s", error)

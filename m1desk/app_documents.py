@@ -99,8 +99,12 @@ class DocumentsDesk(QObject):
 
     def set_engine(self, status: EngineStatus) -> None:
         """Take the engine's state."""
-        settings = self._engine.settings if status.is_ready else None
+        settings = self._engine.settings if status.is_ready and not status.server else None
         self.documents.set_engine(status, settings)
+        if status.server:
+            self._forecast_for = status.endpoint
+            self._outlook.give_up(f"The context of {status.server} is set where it runs.")
+            self.page.set_view.show_outlook()
         if settings is not None and status.endpoint != self._forecast_for:
             self._forecast_for = status.endpoint
             self._outlook.forget()
@@ -183,18 +187,19 @@ class ForecastOutlook:
     def __init__(self) -> None:
         self._forecast: Forecast | None = None
         self._is_waiting = True
+        self._refusal = ""
 
     def forget(self) -> None:
         """Another model is loaded: wait for its forecast."""
-        self._forecast, self._is_waiting = None, True
+        self._forecast, self._is_waiting, self._refusal = None, True, ""
 
     def take(self, forecast: Forecast) -> None:
         """Take the forecast of the loaded model."""
         self._forecast, self._is_waiting = forecast, False
 
-    def give_up(self) -> None:
-        """Nothing can be said of this model: nothing is predicted, and nothing refused."""
-        self._forecast, self._is_waiting = None, False
+    def give_up(self, refusal: str = "") -> None:
+        """Nothing can be said of this model; `refusal` is why it can't have another context."""
+        self._forecast, self._is_waiting, self._refusal = None, False, refusal
 
     def predict(self, reading: Reading, answer_tokens: int) -> PredictedTimes | None:
         """Predict one reading and an answer; None while nothing can be said."""
@@ -208,7 +213,7 @@ class ForecastOutlook:
     def refuse_context(self, tokens: int) -> str | None:
         """Why the model can't be loaded with such a context, "" if it can; None: not known yet."""
         if self._forecast is None:
-            return None if self._is_waiting else ""
+            return None if self._is_waiting else self._refusal
         return refuse_context(self._forecast, tokens)
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from m1desk.hardware import PowerMeter
 from m1desk.jobs.control import JobControl
 from m1desk.jobs.local_desk import LocalDesk
 from m1desk.jobs.person import MachineSurroundings, Person
 from m1desk.jobs.runner import JobRunner
+from m1desk.jobs.servers import JobServers
+from m1desk.jobs.states import JobStates
 from m1desk.jobs.store import JobStore
 from m1desk.jobs.templates import TemplateShelf
 from m1desk.store import FileLock, SettingsStore, resource_folder
@@ -31,6 +34,8 @@ class Jobs:
         store: reads jobs; any thread may use it.
         control: adds and changes them.
         templates: questions for purposes that people name.
+        servers: elsewhere, that may answer jobs.
+        meter: what the machine takes of electricity; to be closed at the end.
     """
 
     def __init__(self, core: Core, database: Database, post: Callable[[object], None]) -> None:
@@ -40,17 +45,30 @@ class Jobs:
         self.templates = TemplateShelf(
             resource_folder() / "templates", core.folders.config / "templates"
         )
+        self.meter = PowerMeter(core.machine)
         person = Person(self._is_person_asking)
+        self.servers = JobServers(core.servers.store, core.folders)
         self.runner = JobRunner(
             self.store,
             core.documents.sets,
-            LocalDesk(core.engine, person, self._last_model, core.forecast),
+            LocalDesk(core.engine, person, self._last_model, core.forecast, self.servers),
             MachineSurroundings(person),
             lock=FileLock(core.folders.data / "jobs.lock"),
             emit=post,
+            states=JobStates(
+                core.documents.prepared,
+                lambda: core.documents.budget_bytes,
+                core.documents.make_room,
+            ),
+            meter=self.meter,
         )
         self.control = JobControl(
-            self.store, core.documents.sets, self._forecast, post, self.runner.wake
+            self.store,
+            core.documents.sets,
+            self.servers,
+            self._forecast,
+            emit=post,
+            wake=self.runner.wake,
         )
 
     def _is_person_asking(self) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal, SignalInstance
 
 from m1desk.app_jobs import Jobs
-from m1desk.jobs.values import JobChanged
+from m1desk.jobs.values import EngineChoice, JobChanged
 from m1desk.ui.pages.jobs_page import JobsPage
 from m1desk.ui.viewmodels.document_search import TextSearchViewModel
 from m1desk.ui.viewmodels.jobs import JobsViewModel
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from m1desk.app_core import Core
-    from m1desk.jobs.values import JobSpec, JobSummary
+    from m1desk.jobs.values import JobKind, JobSpec, JobSummary
     from m1desk.store import Database
     from m1desk.ui.bridge import Bridge
     from m1desk.ui.main_window import MainWindow
@@ -60,13 +60,16 @@ class JobsDesk(QObject):
         self._settings = settings
         self._models = models
         self._sets = sets
+        self._servers = core.servers
         self._working: asyncio.Task[None] | None = None
         self._running: set[int] = set()
         self.backend = backend = Jobs(core, database, bridge.post)
         self.jobs = JobsViewModel(
             bridge, backend.store, backend.control, core.documents.sets, parent=self
         )
-        self.new = NewJobViewModel(bridge, backend.templates, backend.control, parent=self)
+        self.new = NewJobViewModel(
+            bridge, backend.templates, backend.control, backend.servers.names, parent=self
+        )
         self.page = JobsPage(
             theme, self.jobs, TextSearchViewModel(bridge, parent=self), self._set_name
         )
@@ -107,9 +110,17 @@ class JobsDesk(QObject):
         if work:
             self._bridge.submit(self._work_queue(), on_error=self.page.failed.emit)
 
-    def begin_with_set(self, set_id: int) -> None:
-        """Put a job together about a set of documents."""
-        self._open_dialog().begin_with_set(set_id)
+    def begin_with_set(self, set_id: int, question: str, in_passes: bool) -> None:  # noqa: FBT001 - a slot
+        """Put a job together about a set of documents, with a question unless it is empty.
+
+        A server that answers now, in place of this machine's engine, is asked by the job too.
+        """
+        kind: JobKind = "passes" if in_passes else "questions"
+        dialog, server = self._open_dialog(), self._servers.in_use
+        dialog.begin_with_set(set_id, question, kind)
+        if server is not None:
+            dialog.engine.set_servers((server.name,))
+            dialog.engine.set_engine(EngineChoice(server=server.name))
 
     def begin_with_files(self, paths: tuple[Path, ...]) -> None:
         """Put a job together about files and folders."""
@@ -144,6 +155,7 @@ class JobsDesk(QObject):
         """Let nothing keep the app from ending."""
         self.page.release()
         self.tray.close()
+        self.backend.meter.close()
 
     # -- on the loop -------------------------------------------------------------------------------
 

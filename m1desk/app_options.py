@@ -19,7 +19,8 @@ class WindowOptions:
         model_path: a model to load at start.
         documents: files and folders to read at start, as a new set.
         screenshot: save a picture of the window there and end; nothing is remembered.
-        page: "chat", "documents", "models", "monitor" or "settings"; "" for the last one.
+        page: "chat", "documents", "jobs", "models", "monitor", "servers" or "settings"; "" for the
+            last one.
         theme: instead of the one in the settings.
         size: width and height in pixels, instead of the last one.
         prompt: asked in a new conversation once the model is ready.
@@ -38,3 +39,9 @@ class WindowOptions:
     exit_after_answer: bool = False
     calibrate: bool = True
     greet: bool = True
+
+    @property
+    def may_greet(self) -> bool:
+        """Whether nothing else is asked for than the window itself."""
+        asks = self.screenshot is not None or self.model_path is not None or bool(self.documents)
+        return self.greet and not asks

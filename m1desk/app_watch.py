@@ -56,6 +56,11 @@ class WatchedClient:
         self._settings = settings
         self._watch = watch
 
+    @property
+    def counts_exactly(self) -> bool:
+        """Whether it counts as the model reads."""
+        return self._client.counts_exactly
+
     async def count_text(self, text: str) -> int:
         """Count the tokens of a bare text; raises M1DeskError."""
         return await self._client.count_text(text)

@@ -56,6 +56,9 @@ ICONS: Final[dict[str, str]] = {
     "refresh": '<path d="M19 12a7 7 0 1 1-2.2-5.1"/><path d="M19.5 3.5v4.5H15"/>',
     "search": '<circle cx="10.5" cy="10.5" r="6"/><path d="M15 15l5 5"/>',
     "send": '<path d="M12 19.5V5M5.5 11.5 12 5l6.5 6.5"/>',
+    "server": '<rect x="4" y="4.5" width="16" height="6.5" rx="1.5"/>'
+    '<rect x="4" y="13" width="16" height="6.5" rx="1.5"/><path d="M7.5 7.8h.2M7.5 16.3h.2'
+    'M11 7.8h5.5M11 16.3h5.5"/>',
     "settings": '<path d="M4 7h9M17 7h3M4 17h3M11 17h9"/><circle cx="15" cy="7" r="2.2"/>'
     '<circle cx="9" cy="17" r="2.2"/>',
     "sidebar": '<rect x="3.5" y="4.5" width="17" height="15" rx="2.5"/><path d="M9.5 4.5v15"/>',

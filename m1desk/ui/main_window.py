@@ -270,6 +270,7 @@ class MainWindow(QWidget):
                 "page_jobs": lambda: self.show_page("jobs"),
                 "page_models": lambda: self.show_page("models"),
                 "page_monitor": lambda: self.show_page("monitor"),
+                "page_servers": lambda: self.show_page("servers"),
                 "page_settings": lambda: self.show_page("settings"),
                 "settings": lambda: self.show_page("settings"),
                 "sidebar": self.toggle_sidebar,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -140,6 +141,36 @@ def test_a_dropped_contract_becomes_a_table_with_checked_quotes_that_is_read_and
     with qtbot.waitSignal(desk(app).jobs.exported, timeout=LONG):
         desk(app).jobs.export(done.results, path)
     assert QUOTE in json.dumps(json.loads(path.read_text()), ensure_ascii=False).replace("’", "'")
+
+
+def test_a_question_on_the_documents_page_becomes_a_job_about_its_set(
+    start: Callable[[], App], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = start()
+    documents = app.parts.documents_desk
+    view = documents.page.set_view
+    assert not view.job.isEnabled()
+    documents.open_paths((CONTRACT,))
+    qtbot.waitUntil(view.job.isEnabled, timeout=LONG)
+    view.composer.set_text("  What is the notice period? ")
+    view.job.click()
+    info = documents.documents.files.info
+    assert info is not None
+    assert dialog(app).spec == JobSpec(
+        "What is the notice period?",
+        "questions",
+        (JobQuestion("What is the", "What is the notice period?"),),
+        Corpus(set_id=info.id),
+    )
+    add(app, qtbot)
+    servers = app.parts.core.servers
+    monkeypatch.setattr(servers, "in_use", SimpleNamespace(name="lab"))
+    view.job.click()
+    assert dialog(app).spec.engine == EngineChoice(server="lab")
+    dialog(app).reject()
+    monkeypatch.undo()
+    assert app.window.page == "jobs"
+    assert view.composer.text.strip() == "What is the notice period?"  # it may be asked here too
 
 
 @pytest.mark.qt_log_ignore("propagateSizeHints", r"raise\(\)", extend=True)  # there is no screen

@@ -15,10 +15,11 @@ from PySide6.QtWidgets import QMessageBox
 from shiboken6 import isValid
 
 from m1desk.documents import DocumentSets
-from m1desk.engines import LlamaSettings
+from m1desk.engines import LlamaSettings, ProfileStore, ServerProfile
 from m1desk.engines.turn import SamplingParameters
 from m1desk.errors import StorageError
 from m1desk.jobs.control import JobControl
+from m1desk.jobs.servers import JobServers
 from m1desk.jobs.store import JobStore
 from m1desk.jobs.templates import TemplateShelf
 from m1desk.jobs.values import (
@@ -29,7 +30,7 @@ from m1desk.jobs.values import (
     RetryPolicy,
     Schedule,
 )
-from m1desk.store import AppSettings, Database, resource_folder
+from m1desk.store import AppSettings, Database, Folders, resource_folder
 from m1desk.ui.viewmodels.jobs_new import NewJobViewModel, missing, next_moment, question_name
 from m1desk.ui.widgets.job_dialog import NewJobDialog
 
@@ -65,11 +66,21 @@ class Desk:
         self.store = JobStore(self.database)
         self.own = folder / "templates"
         self.dialogs: list[NewJobDialog] = []
+        self.profiles = ProfileStore(self.database)
+        servers = JobServers(self.profiles, Folders.under(folder))
         shelf = TemplateShelf(resource_folder() / "templates", self.own)
         self.model = NewJobViewModel(
             bridge,
             shelf,
-            control(self.store, self.sets, lambda _: None, bridge.post, lambda: None),
+            control(
+                self.store,
+                self.sets,
+                servers,
+                lambda _: None,
+                emit=bridge.post,
+                wake=lambda: None,
+            ),
+            servers.names,
         )
 
     def open(self, qtbot: QtBot) -> NewJobDialog:
@@ -172,7 +183,7 @@ def test_a_job_is_begun_like_another_one(make: Callable[..., Desk], qtbot: QtBot
         schedule=Schedule(when_idle=True, on_mains=True),
         priority=1,
         retry=RetryPolicy(attempts=5, wait_seconds=60.0),
-        sampling=SamplingParameters(temperature=0.2, max_tokens=900),
+        sampling=SamplingParameters(temperature=0.2, max_tokens=900, thinking_tokens=0),
         template="contract-portfolio",
     )
     dialog = desk.open(qtbot)
@@ -187,10 +198,54 @@ def test_a_job_is_begun_about_a_set(make: Callable[..., Desk], qtbot: QtBot) -> 
     desk = make()
     other = job_samples.make_set(desk.sets, "Leases", [job_samples.contract(9)])
     dialog = desk.open(qtbot)
-    dialog.begin_with_set(desk.set_id)
+    dialog.begin_with_set(desk.set_id, "", "passes")
     assert dialog.spec.corpus == Corpus(set_id=desk.set_id)
-    dialog.begin_with_set(other)
-    assert dialog.spec.corpus == Corpus(set_id=other)
+    assert (dialog.spec.kind, dialog.spec.questions) == ("passes", ())
+    dialog.begin_with_set(other, "What is the rent?", "questions")
+    assert dialog.spec == JobSpec(
+        title="What is the rent?",
+        kind="questions",
+        questions=(JobQuestion("What is the", "What is the rent?"),),
+        corpus=Corpus(set_id=other),
+    )
+
+
+def test_a_server_is_chosen_and_one_that_lacks_its_key_keeps_the_job_from_being_added(
+    make: Callable[..., Desk], qtbot: QtBot
+) -> None:
+    desk = make()
+    desk.profiles.add(ServerProfile("lab", "http://127.0.0.1:1", wants_key=True))
+    desk.profiles.add(ServerProfile("open", "http://127.0.0.1:1"))
+    dialog = desk.open(qtbot)
+    model = dialog.engine.model
+    qtbot.waitUntil(lambda: model.findText("open (server)") >= 0, timeout=WAIT)
+    dialog.begin_with_set(desk.set_id, "What is the rent?", "questions")
+    model.setCurrentIndex(model.findText("lab (server)"))
+    assert dialog.spec.engine == EngineChoice(server="lab")
+    assert not dialog.engine.context.isEnabled()
+    qtbot.waitUntil(lambda: "key of the server lab is missing" in dialog.estimate_text)
+    dialog.add.click()
+    with qtbot.waitSignal(desk.model.not_added, timeout=WAIT):
+        pass
+    assert dialog.isVisible()
+    model.setCurrentIndex(model.findText("open (server)"))
+    with qtbot.waitSignal(dialog.added, timeout=WAIT) as added:
+        dialog.add.click()
+    assert desk.store.job(added.args[0]).spec.engine == EngineChoice(server="open")
+
+
+@pytest.mark.parametrize("server", ["lab", "http://127.0.0.1:1"])
+def test_a_job_like_one_of_a_server_is_asked_of_it_again(
+    server: str, make: Callable[..., Desk], qtbot: QtBot
+) -> None:
+    desk = make()
+    desk.profiles.add(ServerProfile("lab", "http://127.0.0.1:1"))
+    with qtbot.waitSignal(desk.model.servers_changed, timeout=WAIT):
+        desk.model.refresh()
+    dialog = desk.open(qtbot)
+    spec = JobSpec("Again", "prompt", (QUESTION,), engine=EngineChoice(server=server))
+    dialog.begin_with(spec)
+    assert dialog.spec == spec
 
 
 def test_a_job_begins_at_a_time_of_the_day(make: Callable[..., Desk], qtbot: QtBot) -> None:

@@ -15,12 +15,14 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QMessageBox
 
 from m1desk.documents import DocumentSets
+from m1desk.engines import ProfileStore
 from m1desk.errors import BadInput
 from m1desk.jobs.control import JobControl
 from m1desk.jobs.exports import FORMATS
+from m1desk.jobs.servers import JobServers
 from m1desk.jobs.store import JobStore
 from m1desk.jobs.values import JobChanged, JobStepProgress
-from m1desk.store import Database
+from m1desk.store import Database, Folders
 from m1desk.ui.pages.jobs_page import JobsPage, ending_of
 from m1desk.ui.viewmodels.document_search import TextSearchViewModel
 from m1desk.ui.viewmodels.jobs import JobsViewModel
@@ -62,7 +64,14 @@ class Desk:
         self.database = Database(folder / "m1desk.sqlite3")
         self.sets = DocumentSets(self.database)
         self.store = CountingStore(self.database)
-        control = JobControl(self.store, self.sets, lambda _: None, bridge.post, lambda: None)
+        control = JobControl(
+            self.store,
+            self.sets,
+            JobServers(ProfileStore(self.database), Folders.under(folder)),
+            lambda _: None,
+            emit=bridge.post,
+            wake=lambda: None,
+        )
         self.model = JobsViewModel(bridge, self.store, control, self.sets)
         names = {one.id: one.name for one in self.sets.all()}
         self.page = JobsPage(
@@ -348,6 +357,38 @@ def test_a_quote_is_shown_where_it_stands(desk: Desk, qtbot: QtBot) -> None:
     assert page.viewer.note == ""
     page.job.results.citation_chosen.emit(shown.table.rows[3].cells[1].answer, 1)
     qtbot.waitUntil(lambda: page.viewer.place.startswith("contract-04.txt · p. 2"), timeout=WAIT)
+
+
+def test_the_queue_gives_way_to_the_text_of_a_quote_and_is_brought_back_by_its_button(
+    desk: Desk, qtbot: QtBot
+) -> None:
+    shown = desk.open("done", qtbot)
+    page = desk.page
+    button = page._list_button
+    assert page.list.isVisible()
+    page.job.results.citation_chosen.emit(shown.table.rows[1].cells[1].answer, 1)
+    qtbot.waitUntil(lambda: page.shows_viewer, timeout=WAIT)
+    assert (page.list.isVisible(), button.isChecked()) == (False, False)
+    button.click()
+    assert (page.list.isVisible(), page.shows_viewer) == (True, False)
+    button.click()
+    assert not page.list.isVisible()
+    page.resize(640, 560)
+    button.click()
+    assert (page.list.isVisible(), button.isChecked()) == (True, True)
+
+
+def test_a_narrow_head_has_buttons_for_what_can_be_done_alone(desk: Desk, qtbot: QtBot) -> None:
+    desk.open("paused", qtbot)
+    head = desk.page.head
+
+    def visible() -> set[str]:
+        return {name for name, button in head.buttons.items() if button.isVisible()}
+
+    assert visible() == set(head.buttons)
+    desk.page.resize(640, 560)
+    assert visible() == {"resume", "cancel", "delete"}
+    assert all(button.isEnabled() for button in head.buttons.values() if button.isVisible())
 
 
 def test_a_quote_in_documents_that_were_changed_says_so(desk: Desk, qtbot: QtBot) -> None:

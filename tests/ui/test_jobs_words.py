@@ -5,9 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import job_samples
 import pytest
 
-from m1desk.jobs.values import JobEstimate, JobProgress, JobStepProgress, JobSummary
+from m1desk.hardware import Energy
+from m1desk.jobs.store import JobStore
+from m1desk.jobs.values import (
+    EngineChoice,
+    JobEstimate,
+    JobProgress,
+    JobStepProgress,
+    JobSummary,
+)
+from m1desk.store import Database
 from m1desk.ui.viewmodels.jobs_actions import obstacle
 from m1desk.ui.viewmodels.jobs_words import (
     STATES,
@@ -21,10 +31,13 @@ from m1desk.ui.viewmodels.jobs_words import (
     state_words,
     time_range,
 )
+from m1desk.ui.widgets.job_facts import figures_of
 from m1desk.ui.widgets.job_tray import queue_text
 
 if TYPE_CHECKING:
-    from m1desk.jobs.values import JobState
+    from pathlib import Path
+
+    from m1desk.jobs.values import Job, JobState
 
 JOB = JobSummary(
     id=1,
@@ -61,6 +74,26 @@ def test_ranges_name_their_unit_once_where_both_have_the_same() -> None:
     assert cost_range((0.002, 0.004)) == "under 1 cent"
     assert cost_range((0.02, 0.05)) == "$0.02–0.05"
     assert cost_range((1.0, 1.001)) == "$1.00"
+
+
+def test_the_energy_a_job_took_is_measured_or_called_assumed(tmp_path: Path) -> None:
+    with Database(tmp_path / "m1desk.sqlite3") as database:
+        store = JobStore(database)
+        job_id = store.add(job_samples.spec("Leases"), job_samples.ESTIMATE)
+        new = store.job(job_id)
+        store.add_energy(job_id, Energy(36_000.0, 600.0, "computer"))
+        measured = store.job(job_id)
+
+    def shown(job: Job) -> list[str]:
+        return [actual for name, _, actual in figures_of(job) if name in {"Energy", "Cost"}]
+
+    assert shown(new) == ["–", "–"]
+    progress = JobProgress(seconds=720.0)
+    done = replace(new, summary=replace(new.summary, progress=progress))
+    assert shown(done) == ["19 Wh assumed", "under 1 cent"]
+    assert shown(replace(done, energy=measured.energy)) == ["10 Wh measured", "under 1 cent"]
+    elsewhere = replace(done.spec, engine=EngineChoice(server="lab"))
+    assert shown(replace(done, spec=elsewhere)) == ["not known: a server's", "–"]
 
 
 def test_an_estimate_says_what_is_known_and_nothing_else() -> None:

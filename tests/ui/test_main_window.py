@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from m1desk.ui.theme import Theme
 
-NAMES = ("chat", "documents", "jobs", "models", "monitor", "settings")
+NAMES = ("chat", "documents", "jobs", "models", "monitor", "servers", "settings")
 
 
 @pytest.fixture
@@ -71,7 +71,8 @@ def press(window: MainWindow, qtbot: QtBot, key: Qt.Key) -> None:
         (Qt.Key.Key_3, "jobs"),
         (Qt.Key.Key_4, "models"),
         (Qt.Key.Key_5, "monitor"),
-        (Qt.Key.Key_6, "settings"),
+        (Qt.Key.Key_6, "servers"),
+        (Qt.Key.Key_7, "settings"),
         (Qt.Key.Key_Comma, "settings"),
     ],
 )

@@ -27,6 +27,7 @@ from m1desk.ui.widgets.conversation_list import ConversationList
 from m1desk.ui.widgets.conversation_view import ConversationView
 from m1desk.ui.widgets.elided_label import ElidedLabel
 from m1desk.ui.widgets.sampling_panel import SamplingPanel
+from m1desk.ui.widgets.server_strip import ServerStrip
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 _LIST_WIDTH: Final = 248
 _PANEL_WIDTH: Final = 272
 _BUSY: Final = frozenset({EngineState.STARTING, EngineState.LOADING, EngineState.STOPPING})
+_SENT: Final = "What you send goes there, with this conversation."
 _MESSAGES_WIDTH: Final = 320
 """What the messages need; on a narrower page the list of conversations gives way."""
 
@@ -74,6 +76,7 @@ class ChatPage(QWidget):
         self.empty = ConversationEmpty(theme)
         self.composer = Composer(theme)
         self.panel = SamplingPanel(theme)
+        self.server_strip = ServerStrip(theme, _SENT)
         self._title = ElidedLabel("", tone="strong")
         self._list_button = IconButton(
             theme, "sidebar", "Show or hide the conversations", checkable=True
@@ -150,10 +153,14 @@ class ChatPage(QWidget):
     def _lay_out_composer(self) -> QHBoxLayout:
         metrics = self._theme.metrics
         self.composer.setMaximumWidth(metrics.text_column + 2 * metrics.space_l)
+        column = QVBoxLayout()
+        column.setSpacing(0)
+        column.addWidget(self.server_strip)
+        column.addWidget(self.composer)
         row = QHBoxLayout()
         row.setContentsMargins(metrics.space_l, 0, metrics.space_l, metrics.space_l)
         row.addStretch(1)
-        row.addWidget(self.composer, 1000)
+        row.addLayout(column, 1000)
         row.addStretch(1)
         return row
 

@@ -9,7 +9,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QScrollArea,
     QSplitter,
     QStackedWidget,
     QTabBar,
@@ -25,6 +24,7 @@ from m1desk.ui.widgets.fit_controls import FitControls
 from m1desk.ui.widgets.fit_panel import FitPanel
 from m1desk.ui.widgets.fit_vllm import VllmPanel
 from m1desk.ui.widgets.machine_selector import MachineSelector
+from m1desk.ui.widgets.scrolled import scrolled
 from m1desk.ui.widgets.variant_table import VariantTable
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class ModelPane(QWidget):
         layout.addWidget(self._stack, 1)
         self._waiting.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._waiting.setProperty("tone", "muted")
-        fits = (self._splitter(), _scrolled(self.vllm))
+        fits = (self._splitter(), scrolled(self.vllm))
         for part in (*fits, self._unknown, self._failed, self._waiting):
             self._stack.addWidget(part)
 
@@ -138,7 +138,7 @@ class ModelPane(QWidget):
         splitter = QSplitter(Qt.Orientation.Vertical)
         splitter.setChildrenCollapsible(False)
         splitter.addWidget(self.table)
-        splitter.addWidget(_scrolled(inner))
+        splitter.addWidget(scrolled(inner))
         splitter.setStretchFactor(0, 2)
         splitter.setStretchFactor(1, 3)
         return splitter
@@ -218,12 +218,3 @@ class ModelPane(QWidget):
         row = self._variants.rows[number]
         if row.repository is not None:
             self.download_wished.emit(row.repository, row.name)
-
-
-def _scrolled(inner: QWidget) -> QScrollArea:
-    area = QScrollArea()
-    area.setWidgetResizable(True)
-    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    area.setWidget(inner)
-    return area

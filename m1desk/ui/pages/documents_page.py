@@ -59,12 +59,15 @@ class DocumentsPage(QWidget):
         context_wished: context length (int, tokens) with which the model is to be loaded.
         model_wished: a model is to be chosen.
         sample_wished: a set is to be made of the sample documents.
+        job_wished: id of a set (int), a question (str, may be empty), and whether it is asked in
+            several passes (bool): to become a job.
         failed: an exception to be shown to the person.
     """
 
     context_wished = Signal(object)
     model_wished = Signal()
     sample_wished = Signal()
+    job_wished = Signal(object, str, bool)
     failed = Signal(object)
 
     def __init__(
@@ -166,6 +169,7 @@ class DocumentsPage(QWidget):
         view.context_wished.connect(self.context_wished)
         view.model_wished.connect(self.model_wished)
         view.prepared_wished.connect(self.show_prepared)
+        view.job_wished.connect(self._on_job_wished)
         view.questions.citation_chosen.connect(self._on_citation)
         view.questions.passage_chosen.connect(self._on_passage)
         view.questions.wished.connect(self._on_wish)
@@ -305,6 +309,11 @@ class DocumentsPage(QWidget):
             lambda path: self._documents.questions.export(question.id, kind, Path(path))
         )
         dialog.open()
+
+    def _on_job_wished(self, question: str) -> None:
+        info = self._documents.files.info
+        if info is not None:
+            self.job_wished.emit(info.id, question, self._documents.in_passes)
 
     def _on_files_wished(self) -> None:
         dialog = self._file_dialog("Add files")

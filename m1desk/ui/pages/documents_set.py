@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QToolButton, QVBoxLayout
 from m1desk.ui.units import short_count
 from m1desk.ui.viewmodels.document_times import predict_all
 from m1desk.ui.widgets.budget_bar import BudgetBar
+from m1desk.ui.widgets.buttons import IconButton
 from m1desk.ui.widgets.composer import Composer
 from m1desk.ui.widgets.document_files import DocumentTable
 from m1desk.ui.widgets.document_fit import FitChoices, PassesChoice
@@ -20,6 +21,7 @@ from m1desk.ui.widgets.document_report import DocumentReport
 from m1desk.ui.widgets.document_sets import figures_text
 from m1desk.ui.widgets.document_thread import DocumentThread
 from m1desk.ui.widgets.document_words import count_text
+from m1desk.ui.widgets.server_strip import ServerStrip
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QResizeEvent
@@ -46,6 +48,9 @@ _FILES_SHARE: Final = 0.32
 """Of the page's height that the list of files may take."""
 
 _PLACEHOLDER: Final = "Ask about these documents. Enter sends, Shift+Enter starts a new line."
+_SENT: Final = (
+    "The documents go there whole with each question, and not before: token counts are estimates."
+)
 _HINT: Final = (
     "Ask what these documents say. The model reads them whole, and every quote in its answer is "
     "looked up in the pages."
@@ -62,6 +67,7 @@ class DocumentSetView(QWidget):
         context_wished: context length (int, tokens) with which the model is to be loaded.
         model_wished: another model is to be chosen.
         prepared_wished: what is prepared is to be shown.
+        job_wished: the question (str, may be empty) is to be asked in a job.
     """
 
     files_wished = Signal()
@@ -71,6 +77,7 @@ class DocumentSetView(QWidget):
     context_wished = Signal(object)
     model_wished = Signal()
     prepared_wished = Signal()
+    job_wished = Signal(str)
 
     def __init__(
         self,
@@ -96,6 +103,8 @@ class DocumentSetView(QWidget):
         self.preparing = PreparingProgress(theme)
         self.questions = DocumentThread(theme)
         self.composer = Composer(theme)
+        self.server_strip = ServerStrip(theme, _SENT)
+        self.job = IconButton(theme, "jobs", "Add as job…")
         self._fold = QToolButton()
         self._files_box = QWidget()
         self._lay_out()
@@ -134,6 +143,7 @@ class DocumentSetView(QWidget):
         self.prepare.show_state(
             documents.prepared_state,
             can_prepare=documents.can_prepare,
+            refusal=documents.no_preparing,
             seconds=times.first_token if times and fits else None,
         )
         if budget is not None and not fits:
@@ -194,12 +204,17 @@ class DocumentSetView(QWidget):
         self.report.hide()
         self.composer.set_placeholder(_PLACEHOLDER)
         self.composer.field.setAccessibleName("Question about the documents")
+        self.composer.add_button(self.job)
         self.questions.set_hint(_HINT)
         bottom = QHBoxLayout()
         bottom.setContentsMargins(side, 0, side, side)
         self.composer.setMaximumWidth(metrics.text_column + 2 * side)
+        asking = QVBoxLayout()
+        asking.setSpacing(0)
+        asking.addWidget(self.server_strip)
+        asking.addWidget(self.composer)
         bottom.addStretch(1)
-        bottom.addWidget(self.composer, 1000)
+        bottom.addLayout(asking, 1000)
         bottom.addStretch(1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -245,6 +260,7 @@ class DocumentSetView(QWidget):
         self.report.close_wished.connect(lambda: self._on_chosen(None))
         self.composer.sent.connect(self._on_sent)
         self.composer.stop_wished.connect(self._documents.questions.stop)
+        self.job.clicked.connect(lambda: self.job_wished.emit(self.composer.text.strip()))
         self.composer.field.textChanged.connect(
             lambda: self._documents.budget.set_question(self.composer.text)
         )
@@ -280,6 +296,7 @@ class DocumentSetView(QWidget):
         files = self._documents.files.files
         left_out = sum(one.document is not None and not one.included for one in files)
         unread = sum(one.document is None for one in files)
+        self.job.setEnabled(bool(self._documents.files.used_files))
         parts = [f"{left_out:,} left out"] if left_out else []
         parts += [f"{unread:,} without text"] if unread else []
         self._fold_texts = f"Files ({len(files):,})", " · ".join(parts)
@@ -344,14 +361,15 @@ class DocumentSetView(QWidget):
     def _on_budget(self) -> None:
         documents = self._documents
         budget = documents.budget.budget
-        self.bar.show_budget(budget, exact=documents.budget.is_exact, note=self._figures())
+        exact = documents.budget.is_exact and not documents.budget.is_estimate
+        self.bar.show_budget(budget, exact=exact, note=self._figures())
         self._show_fit()
         gauge = self.composer.gauge
         gauge.setVisible(budget is not None)
         if budget is not None:
             self.fit.show_budget(budget)
             gauge.set_total(budget.context_tokens)
-            gauge.set_conversation(budget.prompt_tokens, exact=documents.budget.is_exact)
+            gauge.set_conversation(budget.prompt_tokens, exact=exact)
         self.bar.updateGeometry()
         self.show_outlook()
 

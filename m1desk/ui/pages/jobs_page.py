@@ -79,7 +79,7 @@ class JobsPage(QWidget):
         self._theme = theme
         self._jobs = jobs
         self._folder = ""
-        self._wants_list = True
+        self._list_wish: bool | None = None  # of the person; None leaves it to the room
         self.list = JobList(theme, jobs.queue)
         self.head = JobHead(theme)
         self.job = JobView(theme, set_name)
@@ -100,7 +100,6 @@ class JobsPage(QWidget):
         self._lay_out()
         self._connect_parts()
         self._connect_model()
-        self._list_button.setChecked(True)
         self.viewer.hide()
         self._on_opened(jobs.open_job.open_job)
         self._on_queue()
@@ -120,6 +119,8 @@ class JobsPage(QWidget):
     def show_viewer(self, *, shown: bool) -> None:
         """Show or hide the documents' text."""
         self.viewer.setVisible(shown)
+        if shown and self._list_wish:
+            self._list_wish = None
         self._fit_panels()
 
     def release(self) -> None:
@@ -175,7 +176,7 @@ class JobsPage(QWidget):
         job.results.export_wished.connect(lambda: self._on_open_wished("export"))
         job.results.compare_wished.connect(self._compare)
         self.viewer.close_wished.connect(lambda: self.show_viewer(shown=False))
-        self._list_button.clicked.connect(self._fit_panels)
+        self._list_button.clicked.connect(self._on_list_button)
 
     def _connect_model(self) -> None:
         jobs = self._jobs
@@ -305,11 +306,21 @@ class JobsPage(QWidget):
         self._fit_panels()
 
     def _fit_panels(self) -> None:
-        viewer = _VIEWER_WIDTH if self.shows_viewer else 0
-        has_room = self.width() >= _GOOD_MIDDLE + _LEAST_LIST + viewer
         has_job = self._middle.currentIndex() == 1
-        is_wished = self._list_button.isChecked() or not has_job
-        self.list.setVisible(is_wished and (has_room or not has_job))
+        is_wished = self._has_room() if self._list_wish is None else self._list_wish
+        self.list.setVisible(is_wished or not has_job)
+        self._list_button.setChecked(not self.list.isHidden())
+
+    def _has_room(self) -> bool:
+        """Whether the queue may stand beside a job, and beside the documents' text."""
+        others = _LIST_WIDTH + _VIEWER_WIDTH if self.shows_viewer else _LEAST_LIST
+        return self.width() >= _GOOD_MIDDLE + others
+
+    def _on_list_button(self) -> None:
+        self._list_wish = self.list.isHidden()
+        if self._list_wish and not self._has_room():
+            self.viewer.hide()
+        self._fit_panels()
 
 
 def ending_of(name_filter: str) -> str:

@@ -46,6 +46,7 @@ class MonitorPage(QWidget):
         self._monitor = monitor
         self._columns = (0, 0)
         self._machine = ElidedLabel(tone="muted")
+        self._remote = ElidedLabel(tone="muted")
         self._tiles = {
             "decode": Tile(theme, "Writing (decode)"),
             "prefill": Tile(theme, "Reading (prefill)"),
@@ -83,10 +84,18 @@ class MonitorPage(QWidget):
         self._machine.set_text(" · ".join(part for part in parts if part))
 
     def show_engine(self, status: EngineStatus) -> None:
-        """Say under the requests which model answers them."""
-        if not status.is_ready:
-            for name in ("decode", "prefill", "requests", "kv"):
-                self._tiles[name].show_value("–", "no model loaded")
+        """Say under the requests which model answers them, and where if not here."""
+        self._remote.setVisible(status.is_ready and bool(status.server))
+        if status.is_ready and not status.server:
+            return
+        if status.endpoint is not None:
+            self._remote.set_text(
+                f"Writing, reading, requests and KV cache are those of {status.server}, at "
+                f"{status.endpoint.base_url}. All else is this computer."
+            )
+        unknown = f"not said by {status.server}" if status.server else "no model loaded"
+        for name in ("decode", "prefill", "requests", "kv"):
+            self._tiles[name].show_value("–", unknown)
 
     def show_log(self) -> None:
         """Scroll to the engine's log."""
@@ -126,6 +135,8 @@ class MonitorPage(QWidget):
         head.setSpacing(metrics.space_xs)
         head.addWidget(title)
         head.addWidget(self._machine)
+        head.addWidget(self._remote)
+        self._remote.hide()
         for grid in (self._tile_grid, self._graph_grid):
             grid.setSpacing(metrics.space_m)
         inner = QWidget()

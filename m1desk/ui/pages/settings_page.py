@@ -188,7 +188,8 @@ class SettingsPage(QWidget):
             f"M1 Desk {m1desk.__version__} · {engine_version} · Python "
             f"{platform.python_version()} · Qt {qVersion()}<br>"
             'Licensed under the <a href="https://www.apache.org/licenses/LICENSE-2.0">Apache '
-            "License 2.0</a>. Qt is used under the LGPL 3. Nothing you write leaves this computer."
+            "License 2.0</a>. Qt is used under the LGPL 3. Nothing you write leaves this computer "
+            "unless you use a server."
         )
         text.setWordWrap(True)
         text.setOpenExternalLinks(True)

@@ -98,9 +98,19 @@ class ContextMeter(QObject):
         self._distrusted[conversation_id] = last_id
 
     def show(
-        self, conversation_id: int | None, messages: Sequence[Message], prompt: str, model: str
+        self,
+        conversation_id: int | None,
+        messages: Sequence[Message],
+        prompt: str,
+        model: str,
+        *,
+        may_count: bool = True,
     ) -> None:
-        """Tell the usage of a conversation at rest; `model` is the one loaded, "" for none."""
+        """Tell the usage of a conversation at rest.
+
+        `model` is the one that would answer, "" for none; without `may_count` it is not asked to
+        count: a server gets a conversation when something is sent in it, and not before.
+        """
         used, exact = usage(messages, prompt, model)
         question = None
         if conversation_id is not None and messages:
@@ -114,7 +124,7 @@ class ContextMeter(QObject):
             self._work.cancel()
             self._work = None
         self._question = question
-        if not exact and question is not None and model and self._work is None:
+        if may_count and not exact and question is not None and model and self._work is None:
             self._ask(question)
 
     def show_running(

@@ -225,16 +225,19 @@ class ConversationViewModel(QObject):
 
     def send(self, text: str) -> None:
         """Ask something in the open conversation; a new one is kept from now on."""
-        if self._source is None or self.is_answering:
+        source = self._source
+        if source is None or self.is_answering:
             return
         if self._id is None:
             self._asked.add(None)
             self.answering_changed.emit(True)
             self._bridge.submit(
-                self._create(), lambda made: self._on_created(made, text), self._on_not_created
+                self._create(),
+                lambda made: self._on_created(made, text, source),
+                self._on_not_created,
             )
         else:
-            self._run(self._id, self._runner.send(self._id, text, self._source))
+            self._run(self._id, self._runner.send(self._id, text, source))
 
     def continue_answer(self) -> None:
         """Ask the model to go on where its answer was cut off."""
@@ -358,11 +361,12 @@ class ConversationViewModel(QObject):
         self.answering_changed.emit(self.is_answering)
         self.failed.emit(error)
 
-    def _on_created(self, conversation: Conversation, text: str) -> None:
+    def _on_created(self, conversation: Conversation, text: str, source: TurnSource) -> None:
+        """Send the first message, to whoever was seen to answer when it was written."""
         self._asked.discard(None)
         self._opening += 1
         self._show(conversation, (), has_earlier=False, go_to=None)
-        self.send(text)
+        self._run(conversation.id, self._runner.send(conversation.id, text, source))
 
     def _on_reload(self, result: _Opened) -> None:
         if result.conversation.id == self._id:
@@ -481,4 +485,10 @@ class ConversationViewModel(QObject):
             self._meter.show_running(self._messages, self.system_prompt, running)
         else:
             model = self._status.model_name if self._source is not None else ""
-            self._meter.show(self._id, self._messages, self.system_prompt, model)
+            self._meter.show(
+                self._id,
+                self._messages,
+                self.system_prompt,
+                model,
+                may_count=not self._status.server,
+            )

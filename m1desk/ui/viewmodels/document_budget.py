@@ -17,8 +17,7 @@ from m1desk.documents import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from m1desk.documents import DocumentsText, SetFile
-    from m1desk.engines import EngineClient
+    from m1desk.documents import DocumentsText, SetFile, TokenCounter
     from m1desk.engines.status import EngineStatus
     from m1desk.ui.bridge import Bridge, Submission
 
@@ -50,7 +49,7 @@ class DocumentBudgetViewModel(QObject):
     failed = Signal(object)
 
     def __init__(
-        self, bridge: Bridge, client: Callable[[], EngineClient], parent: QObject | None = None
+        self, bridge: Bridge, client: Callable[[], TokenCounter], parent: QObject | None = None
     ) -> None:
         super().__init__(parent)
         self._bridge = bridge
@@ -78,7 +77,7 @@ class DocumentBudgetViewModel(QObject):
         """The budget as far as it is counted; None without a model or without text."""
         used = self._used
         status = self._status
-        if status is None or not status.is_ready or not used:
+        if status is None or not status.is_ready or not status.context_tokens or not used:
             return None
         counts = {one.report.name: self._counts.get(one.id, 0) for one in used}
         prompt = max(0, sum(counts.values()) + self._other) + self._question_tokens
@@ -88,6 +87,11 @@ class DocumentBudgetViewModel(QObject):
     def is_exact(self) -> bool:
         """Whether everything shown was counted, not only a part of it."""
         return self._is_exact
+
+    @property
+    def is_estimate(self) -> bool:
+        """Whether all figures are estimates: a server gets documents only with a question."""
+        return self._status is not None and bool(self._status.server)
 
     @property
     def answer_tokens(self) -> int:

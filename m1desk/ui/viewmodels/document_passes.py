@@ -13,8 +13,7 @@ from m1desk.errors import M1DeskError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from m1desk.documents import Document, Pass
-    from m1desk.engines import EngineClient
+    from m1desk.documents import Document, Pass, TokenCounter
     from m1desk.ui.bridge import Bridge, Submission
 
 _SETTLE_MS: Final = 400
@@ -46,7 +45,7 @@ class PassesViewModel(QObject):
     changed = Signal()
 
     def __init__(
-        self, bridge: Bridge, client: Callable[[], EngineClient], parent: QObject | None = None
+        self, bridge: Bridge, client: Callable[[], TokenCounter], parent: QObject | None = None
     ) -> None:
         super().__init__(parent)
         self._bridge = bridge

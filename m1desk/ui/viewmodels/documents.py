@@ -21,7 +21,7 @@ from m1desk.ui.viewmodels.document_sets import DocumentSetsViewModel
 from m1desk.ui.viewmodels.document_times import Reading, UsualLength, usual_length
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Coroutine, Sequence
     from pathlib import Path
     from typing import Any, Protocol
 
@@ -32,8 +32,9 @@ if TYPE_CHECKING:
         PreparedState,
         PreparedStates,
         QuestionRunner,
+        TokenCounter,
     )
-    from m1desk.engines import EngineClient, PrepareFinished
+    from m1desk.engines import PrepareFinished
     from m1desk.engines.status import LlamaSettings
     from m1desk.ui.bridge import Bridge
     from m1desk.ui.viewmodels.document_files import ReadFiles
@@ -46,7 +47,9 @@ if TYPE_CHECKING:
         sets: DocumentSets
         runner: QuestionRunner
         prepared: PreparedStates
-        client: Callable[[], EngineClient]
+
+        def client(self) -> TokenCounter:
+            """Who counts tokens, or estimates them."""
 
         def ask(self, wish: Wish) -> Coroutine[Any, Any, AskedQuestion]:
             """Ask the loaded model, to the end of the answer."""
@@ -143,6 +146,8 @@ class DocumentsViewModel(QObject):
             return self._no_text()
         if not self._status.is_ready:
             return self._no_model()
+        if not self._status.context_tokens:
+            return f"{self._status.server} does not say its context length: enter it on Servers"
         if self.preparing.reading(self.files.set_id) is not None:
             return "The documents are being prepared…"
         budget = self.budget.budget
@@ -207,6 +212,12 @@ class DocumentsViewModel(QObject):
         is_free = self.preparing.reading(self.files.set_id) is None and not self.questions.is_asking
         is_loaded = self._status.is_ready and self._settings is not None
         return is_loaded and is_free and budget is not None and self.budget.is_exact and budget.fits
+
+    @property
+    def no_preparing(self) -> str:
+        """Why documents can't be prepared with what answers now, ""; said where it is offered."""
+        server = self._status.server if self._status.is_ready else ""
+        return f"On {server} nothing is prepared: each question sends them anew" if server else ""
 
     # -- what is asked -----------------------------------------------------------------------------
 
@@ -385,6 +396,8 @@ class DocumentsViewModel(QObject):
 
     def _no_model(self) -> str:
         state = self._status.state
+        if self._status.server:
+            return f"Connecting to {self._status.server}…"
         if state is EngineState.STARTING:
             return "Starting the engine…"
         if state is EngineState.LOADING:

@@ -32,7 +32,7 @@ class VllmPlan:
 def vllm_plan(machine: PlanMachine, checkpoint: Variant, wish: VllmWish) -> VllmPlan:
     """Plan a checkpoint in 16 bits."""
     shape = checkpoint.shape
-    known = supported_versions(shape)
+    known = supported_versions(shape.architecture)
     return VllmPlan(
         fits=plan_vllm(machine, checkpoint, shape.kv_heads, wish),
         refusal=refuse(machine, checkpoint),

@@ -63,6 +63,7 @@ class NewJobViewModel(QObject):
 
     Signals:
         templates_changed: all templates (tuple of JobTemplate) that can be used.
+        servers_changed: names (tuple of str) of the servers that were added.
         template_saved: the JobTemplate that was just saved or imported.
         template_failed: the exception of something that did not work with templates.
         estimated: the JobEstimate of what was last asked for.
@@ -72,6 +73,7 @@ class NewJobViewModel(QObject):
     """
 
     templates_changed = Signal(object)
+    servers_changed = Signal(object)
     template_saved = Signal(object)
     template_failed = Signal(object)
     estimated = Signal(object)
@@ -84,12 +86,16 @@ class NewJobViewModel(QObject):
         bridge: Bridge,
         templates: Templates,
         intake: JobIntake,
+        servers: Callable[[], tuple[str, ...]],
         parent: QObject | None = None,
     ) -> None:
+        """`servers` names the servers that were added; it blocks, and raises StorageError."""
         super().__init__(parent)
         self._bridge = bridge
         self._shelf = templates
         self._intake = intake
+        self._names_servers = servers
+        self._servers: tuple[str, ...] = ()
         self._templates: tuple[JobTemplate, ...] = ()
         self._problems: tuple[TemplateProblem, ...] = ()
         self._spec: JobSpec | None = None
@@ -110,12 +116,19 @@ class NewJobViewModel(QObject):
         """Files among the templates that can't be used, and why."""
         return self._problems
 
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """Names of the servers that were added."""
+        return self._servers
+
     # -- templates ---------------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Read the templates anew."""
+        """Read templates and servers anew."""
         work = asyncio.to_thread(self._read)
         self._bridge.submit(work, self._on_templates, self.template_failed.emit)
+        names = asyncio.to_thread(self._names_servers)
+        self._bridge.submit(names, self._on_servers, self.failed.emit)
 
     def save(self, template: JobTemplate) -> None:
         """Keep a template of the person's own."""
@@ -187,6 +200,10 @@ class NewJobViewModel(QObject):
     ) -> None:
         self._templates, self._problems = found
         self.templates_changed.emit(self._templates)
+
+    def _on_servers(self, names: tuple[str, ...]) -> None:
+        self._servers = names
+        self.servers_changed.emit(names)
 
     def _on_saved(self, template: JobTemplate) -> None:
         self.refresh()

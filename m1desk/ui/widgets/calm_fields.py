@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import Qt, QTime
-from PySide6.QtWidgets import QAbstractSpinBox, QComboBox, QDoubleSpinBox, QSpinBox, QTimeEdit
+from PySide6.QtWidgets import (
+    QAbstractSpinBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QLineEdit,
+    QSpinBox,
+    QTimeEdit,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -85,6 +92,21 @@ def choice(name: str, options: Iterable[tuple[object, str]]) -> QComboBox:
     for value, text in options:
         field.addItem(text, value)
     return field
+
+
+def free_choice(
+    name: str, options: Iterable[tuple[object, str]], placeholder: str
+) -> tuple[QComboBox, QLineEdit]:
+    """Make a field that offers texts and takes any other; and the line in it that is typed in."""
+    field = choice(name, options)
+    line = QLineEdit()
+    line.setAccessibleName(name)
+    line.setProperty("bare", True)  # the frame is the box's
+    field.setEditable(True)
+    field.setLineEdit(line)
+    line.setPlaceholderText(placeholder)
+    field.setEditText("")
+    return field, line
 
 
 def _finish(field: QAbstractSpinBox, name: str) -> None:

@@ -50,6 +50,7 @@ class Composer(QFrame):
         self._placeholder = _PLACEHOLDER
         self.button = IconButton(theme, "send", "Send message")
         self.button.setProperty("kind", "primary")
+        self._row = QHBoxLayout()
         self._lay_out()
         self._connect()
         self.setFocusProxy(self.field)
@@ -57,7 +58,7 @@ class Composer(QFrame):
         self._refresh()
 
     def _lay_out(self) -> None:
-        row = QHBoxLayout()
+        row = self._row
         row.setSpacing(8)
         row.addWidget(self.gauge)
         row.addWidget(self._hint, 1)
@@ -101,6 +102,10 @@ class Composer(QFrame):
         """Say something beside the button, with details as its tooltip."""
         self._note.setText(text)
         self._note.setToolTip(details)
+
+    def add_button(self, button: QWidget) -> None:
+        """Put another button before the one that sends."""
+        self._row.insertWidget(self._row.indexOf(self.button), button)
 
     def set_placeholder(self, text: str) -> None:
         """Set what an empty field says while something can be sent."""

@@ -89,7 +89,7 @@ class ContextGauge(QWidget):
             free = max(0, self._total - self._sum)
             lines.append(f"Free for the answer: {tokens_text(free)} tokens")
         else:
-            lines.append("No model is loaded, so there is no context yet.")
+            lines.append("The context length is not known: no model is loaded, or none is said.")
         return "\n".join(lines)
 
     def sizeHint(self) -> QSize:

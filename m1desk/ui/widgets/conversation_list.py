@@ -103,7 +103,7 @@ class ConversationList(QFrame):
 
     def set_conversations(self, conversations: tuple[Conversation, ...]) -> None:
         """Show these, in this order."""
-        self.rows.set_conversations(conversations)
+        self.rows.set_rows(conversations)
         self._nothing.setVisible(not conversations and not self.field.text())
 
     def set_current(self, conversation_id: int | None) -> None:

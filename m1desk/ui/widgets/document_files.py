@@ -108,8 +108,10 @@ class DocumentTableModel(QAbstractTableModel):
 
     def _text(self, file: SetFile, column: int) -> str:
         if column == TOKENS:
-            tokens = self._documents.budget.tokens_of(file.id)
-            return "" if tokens is None else tokens_text(tokens)
+            budget = self._documents.budget
+            tokens = budget.tokens_of(file.id)
+            mark = "~" if budget.is_estimate else ""
+            return "" if tokens is None else mark + tokens_text(tokens)
         return {
             NAME: file.report.name,
             KIND: KINDS[file.report.kind],

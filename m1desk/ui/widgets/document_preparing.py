@@ -47,11 +47,16 @@ class PrepareButton(QPushButton):
         state: PreparedState | None,
         *,
         can_prepare: bool,
+        refusal: str = "",
         seconds: tuple[float, float] | None,
     ) -> None:
-        """Show what is kept of the documents; `seconds` is what reading them would take."""
+        """Show what is kept of the documents, or why nothing is.
+
+        `seconds` is what reading them would take.
+        """
         self._is_done = state is not None and state.is_complete
-        self.setVisible(self._is_done or can_prepare)
+        self.setVisible(self._is_done or can_prepare or bool(refusal))
+        self.setEnabled(not refusal)
         self._short = self._long = "Prepare now"
         if state is not None and self._is_done:
             size = f"{tokens_text(state.tokens)} tokens, {bytes_text(state.size_bytes)}"
@@ -60,6 +65,8 @@ class PrepareButton(QPushButton):
                 f"{state.model} has read these documents: {tokens_text(state.tokens)} tokens, "
                 f"{bytes_text(state.size_bytes)} on the disk. A question costs its own tokens only."
             )
+        elif refusal:
+            self.setToolTip(refusal)
         else:
             time = f" ({range_text(seconds)})" if seconds else ""
             self.setToolTip(

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QEvent, QSize, Qt
+from PySide6.QtGui import QPainter
 from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
 if TYPE_CHECKING:
-    from PySide6.QtGui import QResizeEvent
+    from PySide6.QtGui import QPaintEvent, QResizeEvent
 
 
 class ElidedLabel(QLabel):
-    """Plain text that may shrink to nothing; `mode` says where it is cut."""
+    """Plain text that may shrink to nothing; `mode` says where it is cut.
+
+    It is cut where it is painted: another text would have everything around it laid out again,
+    with each step by which a window is made wider.
+    """
 
     def __init__(
         self,
@@ -23,9 +28,9 @@ class ElidedLabel(QLabel):
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self._whole = text
         self._mode = mode
         self._detail = ""
+        self._advance: int | None = None  # of the whole text (pixels), once it is asked for
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         if tone:
@@ -35,38 +40,71 @@ class ElidedLabel(QLabel):
     @property
     def whole_text(self) -> str:
         """The text as it was given."""
-        return self._whole
+        return self.text()
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether there is less room than the text needs."""
+        return self._text_width() > self.contentsRect().width()
 
     def set_text(self, text: str) -> None:
         """Show another text."""
-        self._whole = text
+        self._advance = None
+        self.setText(text)
         self.setAccessibleName(text)
-        self.updateGeometry()
-        self._elide()
+        self._tell_whole()
 
     def set_detail(self, detail: str) -> None:
         """Set a tooltip of its own, shown whether or not the text is cut."""
         self._detail = detail
-        self._elide()
+        self._tell_whole()
 
     def sizeHint(self) -> QSize:
         """Wide enough for the whole text."""
         self.ensurePolished()
-        width = self.fontMetrics().horizontalAdvance(self._whole) + 2
-        return QSize(width, super().sizeHint().height())
+        return QSize(self._text_width() + 2, super().sizeHint().height())
 
     def minimumSizeHint(self) -> QSize:
         """Wide enough for the ellipsis."""
         return QSize(self.fontMetrics().horizontalAdvance("…"), super().minimumSizeHint().height())
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Cut again for the new width."""
-        super().resizeEvent(event)
-        self._elide()
+    def changeEvent(self, event: QEvent) -> None:
+        """Measure anew in another font."""
+        super().changeEvent(event)
+        if event.type() in {QEvent.Type.FontChange, QEvent.Type.StyleChange}:
+            self._advance = None
+            self._tell_whole()
 
-    def _elide(self) -> None:
-        width = self.contentsRect().width()
-        shown = self.fontMetrics().elidedText(self._whole, self._mode, width)
-        if shown != self.text():
-            self.setText(shown)
-        self.setToolTip(self._detail or (self._whole if shown != self._whole else ""))
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Tell the whole where it is cut now."""
+        super().resizeEvent(event)
+        self._tell_whole()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint as much of the text as there is room for."""
+        if not self.is_cut:
+            super().paintEvent(event)
+            return
+        room = self.contentsRect()
+        shown = self.fontMetrics().elidedText(self.text(), self._mode, room.width())
+        painter = QPainter(self)
+        painter.setLayoutDirection(Qt.LayoutDirection.LayoutDirectionAuto)  # the text's, not ours
+        self.style().drawItemText(
+            painter,
+            room,
+            int(self.alignment()),
+            self.palette(),
+            self.isEnabled(),
+            shown,
+            self.foregroundRole(),
+        )
+
+    def _text_width(self) -> int:
+        if self._advance is None:
+            self._advance = self.fontMetrics().horizontalAdvance(self.text())
+        return self._advance
+
+    def _tell_whole(self) -> None:
+        tip = self._detail or (self.text() if self.is_cut else "")
+        if tip != self.toolTip():
+            self.setToolTip(tip)

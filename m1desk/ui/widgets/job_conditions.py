@@ -30,10 +30,12 @@ _WIDTH: Final = 220
 _TONIGHT: Final = (22, 0)
 _MOST_CONTEXT: Final = 10_485_760
 _AS_LOADED: Final = "Whatever is loaded then"
+_SERVER: Final = "server:"
+"""Stands before the name of a server where a model's path would stand."""
 
 
 class JobEngineCard(SettingsCard):
-    """Chooses the model.
+    """Chooses the model, or a server.
 
     Signals:
         changed: something else was chosen.
@@ -41,7 +43,13 @@ class JobEngineCard(SettingsCard):
 
     changed = Signal()
 
-    def __init__(self, theme: Theme, models: Iterable[ModelEntry], defaults: AppSettings) -> None:
+    def __init__(
+        self,
+        theme: Theme,
+        models: Iterable[ModelEntry],
+        servers: Iterable[str],
+        defaults: AppSettings,
+    ) -> None:
         super().__init__(theme, "Model")
         self._defaults = defaults
         self._settings: LlamaSettings | None = None
@@ -50,12 +58,13 @@ class JobEngineCard(SettingsCard):
         for entry in models:
             if not entry.obstacle:
                 self.model.addItem(entry.title, str(entry.path))
+        self.set_servers(servers)
         self.context = whole_number("", 0, _MOST_CONTEXT, step=1024, suffix=" tokens")
         self.context.setSpecialValueText("Chosen to fit")
         self.context.setFixedWidth(_WIDTH)
         self.unload = QCheckBox()
         self.unload.setChecked(True)
-        self.add_row("Model", "Loaded when the job's turn comes.", self.model)
+        self.add_row("Model", "Loaded when the job's turn comes; or a server.", self.model)
         self.add_row(
             "Context length", "Chosen to fit, it is as long as the documents need.", self.context
         )
@@ -71,6 +80,8 @@ class JobEngineCard(SettingsCard):
         path = self.model.currentData()
         if path is None:
             return EngineChoice()
+        if path.startswith(_SERVER):
+            return EngineChoice(server=path.removeprefix(_SERVER))
         known, defaults = self._settings, self._defaults
         if known is None or str(known.model_path) != path:
             known = LlamaSettings(
@@ -88,15 +99,26 @@ class JobEngineCard(SettingsCard):
         """Show what another job was answered by; a model that is gone is none."""
         self._settings = engine.settings
         path = None if engine.settings is None else str(engine.settings.model_path)
+        if engine.server:
+            path = f"{_SERVER}{engine.server}"
+            if "://" in engine.server:  # a bare address, which nobody added
+                self.set_servers((engine.server,))
         self.model.setCurrentIndex(max(0, self.model.findData(path)))
         self.context.setValue(engine.settings.context_tokens if engine.settings else 0)
         self.unload.setChecked(engine.unload_after)
 
+    def set_servers(self, names: Iterable[str]) -> None:
+        """Let servers be chosen too; those that can be chosen already stay."""
+        for name in names:
+            if self.model.findData(f"{_SERVER}{name}") < 0:
+                self.model.addItem(f"{name} (server)", f"{_SERVER}{name}")
+
     def _on_model(self) -> None:
-        has_model = self.model.currentData() is not None
+        path = self.model.currentData()
+        has_model = path is not None and not path.startswith(_SERVER)
         for field in (self.context, self.unload):
             field.setEnabled(has_model)
-            field.setToolTip("" if has_model else "Choose a model first")
+            field.setToolTip("" if has_model else "Choose a model of this computer first")
         self.changed.emit()
 
 
@@ -182,22 +204,32 @@ class JobLimitsCard(SettingsCard):
         self.limit = whole_number("", 0, 1_000_000, step=256, suffix=" tokens")
         self.limit.setSpecialValueText("As long as it needs")
         self.limit.setFixedWidth(_WIDTH)
+        self.thinking = whole_number("", -1, 1_000_000, step=256, suffix=" tokens")
+        self.thinking.setValue(-1)
+        self.thinking.setSpecialValueText("As long as it needs")
+        self.thinking.setFixedWidth(_WIDTH)
         self.attempts = whole_number("", 1, 20)
         self.attempts.setValue(self._retry.attempts)
         self.attempts.setFixedWidth(_WIDTH)
         self.add_row("Longest answer", "The model's thinking counts too.", self.limit)
+        self.add_row("Longest thinking", "Then the model has to answer.", self.thinking)
         self.add_row(
             "Tries",
             "How often a step is tried before the job stops with the reason.",
             self.attempts,
         )
-        for field in (self.limit, self.attempts):
+        for field in (self.limit, self.thinking, self.attempts):
             field.valueChanged.connect(lambda _: self.changed.emit())
 
     @property
     def sampling(self) -> SamplingParameters:
         """How answers are made."""
-        return replace(self._sampling, max_tokens=self.limit.value() or None)
+        thinking = self.thinking.value()
+        return replace(
+            self._sampling,
+            max_tokens=self.limit.value() or None,
+            thinking_tokens=None if thinking < 0 else thinking,
+        )
 
     @property
     def retry(self) -> RetryPolicy:
@@ -208,4 +240,6 @@ class JobLimitsCard(SettingsCard):
         """Show what another job was limited to."""
         self._sampling, self._retry = spec.sampling, spec.retry
         self.limit.setValue(spec.sampling.max_tokens or 0)
+        thinking = spec.sampling.thinking_tokens
+        self.thinking.setValue(-1 if thinking is None else thinking)
         self.attempts.setValue(spec.retry.attempts)

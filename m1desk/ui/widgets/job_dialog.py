@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import shorten
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import Qt, Signal
@@ -18,7 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from m1desk.jobs.templates import name_for
-from m1desk.jobs.values import Corpus, JobSpec, JobTemplate
+from m1desk.jobs.values import Corpus, JobQuestion, JobSpec, JobTemplate
 from m1desk.ui.theme import set_look
 from m1desk.ui.viewmodels.jobs_new import WITHOUT_DOCUMENTS, missing
 from m1desk.ui.viewmodels.jobs_words import KIND_MEANINGS, KINDS, estimate_text
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
     from m1desk.documents import DocumentSet
     from m1desk.errors import M1DeskError
-    from m1desk.jobs.values import JobEstimate
+    from m1desk.jobs.values import JobEstimate, JobKind
     from m1desk.store import AppSettings
     from m1desk.ui.theme import Theme
     from m1desk.ui.viewmodels.jobs_new import NewJobViewModel
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
 _SIZE: Final = (940, 720)
 _TEMPLATES: Final = 228
 _EDGE: Final = 40
+_TITLE: Final = 60
+"""Characters of a question that make a title."""
 _ESTIMATING: Final = "Estimating…"
 _NO_ESTIMATE: Final = "No estimate"
 
@@ -87,7 +90,7 @@ class NewJobDialog(QDialog):
         self._meaning = QLabel()
         self.questions = JobQuestions(theme)
         self.documents = JobDocuments(theme, sets)
-        self.engine = JobEngineCard(theme, models, defaults)
+        self.engine = JobEngineCard(theme, models, model.servers, defaults)
         self.schedule = JobScheduleCard(theme)
         self.limits = JobLimitsCard(theme)
         self.save = QPushButton("Save as template")
@@ -146,9 +149,13 @@ class NewJobDialog(QDialog):
         """Read these files and folders."""
         self.documents.add(paths)
 
-    def begin_with_set(self, set_id: int) -> None:
-        """Read the documents of a set."""
+    def begin_with_set(self, set_id: int, question: str, kind: JobKind) -> None:
+        """Read the documents of a set, and ask this question unless it is empty."""
+        self.kind.setCurrentIndex(self.kind.findData(kind))
         self.documents.set_corpus(Corpus(set_id=set_id))
+        if question:
+            self.questions.set_questions((JobQuestion("", question),))
+            self._show_title()
 
     # -- Qt ----------------------------------------------------------------------------------------
 
@@ -265,6 +272,7 @@ class NewJobDialog(QDialog):
             part.changed.connect(self._on_changed)
         self.save.clicked.connect(self._on_save)
         self.add.clicked.connect(self._on_add)
+        self._model.servers_changed.connect(self.engine.set_servers)
         self._model.estimated.connect(self._on_estimated)
         self._model.failed.connect(self._on_failed)
         self._model.not_added.connect(self._on_not_added)
@@ -285,9 +293,10 @@ class NewJobDialog(QDialog):
         """Make a title of the template and the documents, until the person has written one."""
         if self._own_title:
             return
-        template = self.templates.template
+        template, questions = self.templates.template, self.questions.questions
+        what = shorten(questions[0].text, _TITLE, placeholder="…") if questions else ""
         files = self.documents.corpus.files
-        parts = [template.title if template is not None else "", files[0].stem if files else ""]
+        parts = [template.title if template is not None else what, files[0].stem if files else ""]
         self.title.setText(": ".join(part for part in parts if part))
 
     def _on_documents(self) -> None:

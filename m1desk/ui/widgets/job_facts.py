@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from m1desk.jobs.energy import actual_energy
 from m1desk.jobs.results import model_of
 from m1desk.ui.units import context_text, seconds_text, tokens_text
 from m1desk.ui.viewmodels.jobs_words import (
@@ -21,6 +22,7 @@ from m1desk.ui.viewmodels.jobs_words import (
     KINDS,
     cost_range,
     energy_range,
+    energy_text,
     time_range,
 )
 from m1desk.ui.widgets.document_words import count_text
@@ -64,8 +66,10 @@ class JobFacts(QScrollArea):
         self._job = job
         _fill(self._figures, [("", "Estimated", "Actual"), *figures_of(job)], "caption")
         _fill(self._facts, facts_of(job, self._set_name), "")
-        self._why.setText(job.estimate.why)
-        self._why.setVisible(bool(job.estimate.why))
+        energy = actual_energy(job)
+        why = " ".join(filter(None, (job.estimate.why, energy.why if energy is not None else "")))
+        self._why.setText(why)
+        self._why.setVisible(bool(why))
 
     def _make_column(self) -> QWidget:
         metrics = self._theme.metrics
@@ -99,6 +103,7 @@ def figures_of(job: Job) -> list[tuple[str, str, str]]:
     read = f"{tokens_text(progress.read_tokens)}"
     if progress.reused_tokens:
         read += f" and {tokens_text(progress.reused_tokens)} kept from before"
+    energy, cost = _electricity(job)
     return [
         (
             "Time",
@@ -110,10 +115,19 @@ def figures_of(job: Job) -> list[tuple[str, str, str]]:
         (
             "Energy",
             "–" if estimate.watt_hours is None else energy_range(estimate.watt_hours),
-            "not measured",
+            energy,
         ),
-        ("Cost", "–" if estimate.usd is None else cost_range(estimate.usd), "not measured"),
+        ("Cost", "–" if estimate.usd is None else cost_range(estimate.usd), cost),
     ]
+
+
+def _electricity(job: Job) -> tuple[str, str]:
+    """Write the energy that a job took, and its cost; what is assumed is called so."""
+    took = actual_energy(job)
+    if took is None:
+        return ("not known: a server's" if job.spec.engine.server else "–"), "–"
+    how = "measured" if took.is_measured else "assumed"
+    return f"{energy_text(took.watt_hours)} {how}", cost_range((took.usd, took.usd))
 
 
 def facts_of(job: Job, set_name: Callable[[int], str]) -> list[Fact]:
@@ -131,6 +145,9 @@ def facts_of(job: Job, set_name: Callable[[int], str]) -> list[Fact]:
     facts.append(("Priority", _PRIORITY_WORDS.get(spec.priority, str(spec.priority))))
     limit = spec.sampling.max_tokens
     facts.append(("Answers", f"at most {limit:,} tokens each" if limit else "as long as they need"))
+    thinking = spec.sampling.thinking_tokens
+    if thinking is not None:
+        facts.append(("Thinking", f"at most {thinking:,} tokens for each answer"))
     facts.append(("Tries", count_text(spec.retry.attempts, "time").replace("times", "times each")))
     facts.append(("Added", _moment(summary.created)))
     facts += [("Started", _moment(summary.started))] if summary.started is not None else []

@@ -16,6 +16,8 @@ from m1desk.ui.widgets.buttons import IconButton
 from m1desk.ui.widgets.elided_label import ElidedLabel
 
 if TYPE_CHECKING:
+    from PySide6.QtGui import QResizeEvent
+
     from m1desk.jobs.values import JobSummary
     from m1desk.ui.theme import Theme
     from m1desk.ui.viewmodels.jobs_actions import JobAction
@@ -29,6 +31,8 @@ _BUTTONS: Final[tuple[tuple[JobAction, str, str], ...]] = (
     ("cancel", "close", "Cancel this job; what it brought is kept"),
     ("delete", "trash", "Delete this job with its results…"),
 )
+_WIDE: Final = 460
+"""Below this width only what can be done has a button."""
 _TONES: Final = {"text_muted": "muted", "text_faint": "faint"}
 
 
@@ -74,6 +78,16 @@ class JobHead(QWidget):
             button.setToolTip(reason or text)
             button.setAccessibleDescription(reason)
         self._tint()
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Leave a narrow head's room to the title."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        for button in self.buttons.values():
+            button.setVisible(button.isEnabled() or self.width() >= _WIDE)
 
     def _lay_out(self) -> None:
         metrics = self._theme.metrics

@@ -152,7 +152,7 @@ class ModelPopup(QFrame):
         layout.setContentsMargins(8, 8, 8, 8)
         layout.setSpacing(4)
         if self._status is not None and self._status.is_ready:
-            layout.addWidget(_caption("Loaded"))
+            layout.addWidget(_caption("In use" if self._status.server else "Loaded"))
             layout.addLayout(self._loaded_row(self._status))
             layout.addSpacing(4)
         layout.addWidget(_caption("Available"))
@@ -171,10 +171,12 @@ class ModelPopup(QFrame):
 
     def _loaded_row(self, status: EngineStatus) -> QHBoxLayout:
         name = ElidedLabel(status.model_name, tone="strong", mode=Qt.TextElideMode.ElideMiddle)
-        detail = QLabel(f"{context_text(status.context_tokens)} context")
+        context = status.context_tokens
+        detail = QLabel(f"{context_text(context)} context" if context else "context not said")
         detail.setProperty("tone", "caption")
-        unload = QPushButton("Unload")
-        unload.setAccessibleName(f"Unload {status.model_name}")
+        word = "Back to this machine" if status.server else "Unload"
+        unload = QPushButton(word)
+        unload.setAccessibleName(f"{word}: {status.model_name}")
         unload.clicked.connect(self._on_unload)
         texts = QVBoxLayout()
         texts.setSpacing(2)

@@ -127,7 +127,7 @@ class ModelSelector(QWidget):
             self._face.progress.setValue(round(status.load_fraction * 1000))
         self._unload.setVisible(loading or state == "ready")
         self._unload.set_icon("close" if loading else "eject")
-        self._unload.set_name("Stop loading" if loading else "Unload the model")
+        self._unload.set_name(_leaving(status, loading=loading))
 
     def open_list(self) -> None:
         """Show the list of models below the button."""
@@ -149,14 +149,22 @@ class ModelSelector(QWidget):
             )
 
 
+def _leaving(status: EngineStatus | None, *, loading: bool) -> str:
+    if status is not None and status.server:
+        return "Stop connecting" if loading else "Back to this machine"
+    return "Stop loading" if loading else "Unload the model"
+
+
 def _words(status: EngineStatus | None, state: str) -> tuple[str, str]:
     """The model's name, and a word about it."""
     if status is None or state == "stopped":
         return "Choose a model", ""
     if state == "starting":
-        return status.model_name, "starting"
+        return status.model_name, "connecting" if status.server else "starting"
     if state == "loading":
         return status.model_name, percent_text(status.load_fraction)
+    if state == "ready" and not status.context_tokens:
+        return status.model_name, "context not said"
     if state == "ready":
         return status.model_name, f"{context_text(status.context_tokens)} context"
     if state == "stopping":

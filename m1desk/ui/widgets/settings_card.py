@@ -29,8 +29,11 @@ class SettingsCard(QFrame):
         self._column.setSpacing(metrics.space_m)
         self._column.addWidget(heading)
 
-    def add_row(self, name: str, hint: str, control: QWidget) -> None:
-        """Add a row; the control takes the name for screen readers unless it has one."""
+    def add_row(self, name: str, hint: str, control: QWidget) -> QWidget:
+        """Add a row; the control takes the name for screen readers unless it has one.
+
+        What is returned is the row, which can be hidden.
+        """
         if not control.accessibleName():
             control.setAccessibleName(name)
         control.setAccessibleDescription(hint)
@@ -44,11 +47,14 @@ class SettingsCard(QFrame):
             explained.setProperty("tone", "caption")
             explained.setWordWrap(True)
             texts.addWidget(explained)
-        row = QHBoxLayout()
+        box = QWidget()
+        row = QHBoxLayout(box)
+        row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(self._metrics.space_xl)
         row.addLayout(texts, 1)
         row.addWidget(control, alignment=Qt.AlignmentFlag.AlignRight)
-        self._column.addLayout(row)
+        self._column.addWidget(box)
+        return box
 
     def add_widget(self, widget: QWidget) -> None:
         """Add something that takes the whole width."""

@@ -34,7 +34,8 @@ PAGES: Final = (
     PageEntry("jobs", "Jobs", "jobs", "Ctrl+3"),
     PageEntry("models", "Models", "model", "Ctrl+4"),
     PageEntry("monitor", "Monitor", "monitor", "Ctrl+5"),
-    PageEntry("settings", "Settings", "settings", "Ctrl+6"),
+    PageEntry("servers", "Servers", "server", "Ctrl+6"),
+    PageEntry("settings", "Settings", "settings", "Ctrl+7"),
 )
 
 

@@ -100,7 +100,10 @@ class StatusBar(QFrame):
         if status and self._state == "loading":
             text = f"{text} {status.model_name} {percent_text(status.load_fraction)}"
         elif status and self._state == "ready":
-            text = f"{text} · Local · llama.cpp · {status.model_name}"
+            where = "Remote" if status.server else "Local · llama.cpp"
+            text = f"{text} · {where} · {status.model_name}"
+        elif status and status.server:
+            text = f"Connecting · {status.server}"
         elif status and self._state in {"starting", "stopping"} and status.model_name:
             text = f"{text} · {status.model_name}"
         self._engine.set_text(text)

@@ -1,0 +1,203 @@
+"""The dialog in which a server is added or changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QDialog,
+    QFrame,
+    QHBoxLayout,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from m1desk.engines import ServerProfile
+from m1desk.engines.remote.profiles import checked, parse_address
+from m1desk.errors import BadInput, M1DeskError
+from m1desk.ui.theme import set_look
+from m1desk.ui.viewmodels.servers_words import keeping_text
+from m1desk.ui.widgets.server_cards import (
+    AddressCard,
+    SecretsCard,
+    TrustCard,
+    TunnelCard,
+    key_hint,
+)
+from m1desk.ui.widgets.text_label import text_label
+
+if TYPE_CHECKING:
+    from m1desk.engines import ServedModel
+    from m1desk.ui.theme import Theme
+    from m1desk.ui.viewmodels.servers import KnownServer, ServersViewModel
+
+_SIZE: Final = (780, 720)
+_EDGE: Final = 40
+_KEEPS: Final = "Secrets stay as they are unless you type others."
+_MOVED: Final = "At another address its secrets are asked for anew: the old ones are deleted."
+
+
+class ServerDialog(QDialog):
+    """Begins with a server to `change`; or empty; or with one that is proposed, and a `note` on it.
+
+    `models` are those that the server is known to list.
+
+    Signals:
+        saved: name (str) of the server; the dialog has closed.
+    """
+
+    saved = Signal(str)
+
+    def __init__(
+        self,
+        theme: Theme,
+        servers: ServersViewModel,
+        *,
+        change: KnownServer | None = None,
+        begin_with: ServerProfile | None = None,
+        note: str = "",
+        models: tuple[ServedModel, ...] = (),
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self._servers = servers
+        self._change = change
+        self._saving = ""
+        self.setWindowTitle("Add a server" if change is None else f"Change {change.profile.name}")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.server = AddressCard(theme, models)
+        self.secrets = SecretsCard(theme, keeping_text(servers.keyring))
+        self.trust = TrustCard(theme)
+        self.tunnel = TunnelCard(theme)
+        self.save = QPushButton("Add the server" if change is None else "Save")
+        self._said = text_label("muted")
+        self._note = note
+        self._lay_out()
+        self._show(change, begin_with or ServerProfile("", ""))
+        self._connect()
+        self._on_changed()
+
+    @property
+    def said(self) -> str:
+        """What stands beside the buttons: what is missing, or what went wrong."""
+        return self._said.text()
+
+    def _show(self, change: KnownServer | None, begin_with: ServerProfile) -> None:
+        profile = begin_with if change is None else change.profile
+        for card in (self.server, self.trust, self.tunnel):
+            card.show_profile(profile)
+        is_missing = change is None or bool(change.missing)
+        self.secrets.show_profile(profile, key_hint(profile, is_missing=is_missing))
+        if change is not None:
+            self.server.name.setEnabled(False)
+            self.server.name.setToolTip("To use another name, add another server")
+
+    def _lay_out(self) -> None:
+        metrics = self._theme.metrics
+        inner = QWidget()
+        column = QVBoxLayout(inner)
+        space = metrics.space_l
+        column.setContentsMargins(space, space, space, space)
+        column.setSpacing(metrics.space_m)
+        for card in (self.server, self.secrets, self.trust, self.tunnel):
+            column.addWidget(card)
+        column.addStretch(1)
+        area = QScrollArea()
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setWidgetResizable(True)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        area.setWidget(inner)
+        line = QFrame()
+        line.setProperty("line", True)
+        line.setFixedHeight(1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(area, 1)
+        layout.addWidget(line)
+        layout.addLayout(self._foot())
+        window = self.parentWidget()
+        room = window.window().size() if window is not None else None
+        width = min(_SIZE[0], room.width() - _EDGE) if room else _SIZE[0]
+        height = min(_SIZE[1], room.height() - _EDGE) if room else _SIZE[1]
+        self.resize(width, height)
+
+    def _foot(self) -> QHBoxLayout:
+        metrics = self._theme.metrics
+        self.save.setProperty("kind", "primary")
+        self.save.setDefault(True)
+        cancel = QPushButton("Cancel")
+        cancel.setAutoDefault(False)
+        cancel.clicked.connect(self.reject)
+        foot = QHBoxLayout()
+        foot.setContentsMargins(metrics.space_l, metrics.space_m, metrics.space_l, metrics.space_m)
+        foot.setSpacing(metrics.space_s)
+        foot.addWidget(self._said, 1)
+        for button in (cancel, self.save):
+            foot.addWidget(button, alignment=Qt.AlignmentFlag.AlignVCenter)
+        return foot
+
+    def _connect(self) -> None:
+        for card in (self.server, self.secrets, self.trust, self.tunnel):
+            card.changed.connect(self._on_changed)
+        self.save.clicked.connect(self._on_save)
+        self._servers.saved.connect(self._on_saved)
+        self._servers.not_saved.connect(self._on_not_saved)
+
+    def _profile(self) -> ServerProfile:
+        """The server as it is entered; raises BadInput."""
+        profile = self.server.fill(ServerProfile("", ""))
+        return checked(self.tunnel.fill(self.trust.fill(self.secrets.fill(profile))))
+
+    def _is_moved(self) -> bool:
+        """Whether scheme, host or port are others than before."""
+        try:
+            entered = parse_address(self.server.address.text())
+        except BadInput:
+            return False
+        return self._change is not None and entered.origin != self._change.profile.address.origin
+
+    def _on_changed(self) -> None:
+        reason = ""
+        if not self.server.name.text().strip():
+            reason = "Give it a name"
+        elif not self.server.address.text().strip():
+            reason = "Enter its address"
+        self.save.setEnabled(not reason and not self._saving)
+        self.save.setToolTip(reason)
+        keeps = "" if self._change is None else _MOVED if self._is_moved() else _KEEPS
+        self._say(reason or self._note or keeps, "muted")
+
+    def _on_save(self) -> None:
+        try:
+            profile = self._profile()
+        except BadInput as error:
+            self._tell(error)
+            return
+        self._saving = profile.name
+        self.save.setEnabled(False)
+        save = self._servers.add if self._change is None else self._servers.update
+        save(profile, self.secrets.secrets)
+
+    def _on_saved(self, name: str) -> None:
+        if name == self._saving:
+            self.accept()
+            self.saved.emit(name)
+
+    def _on_not_saved(self, error: M1DeskError) -> None:
+        if self._saving:
+            self._saving = ""
+            self._on_changed()
+            self._tell(error)
+
+    def _tell(self, error: M1DeskError) -> None:
+        self._say(" ".join(part for part in (error.what, error.why, error.todo) if part), "danger")
+
+    def _say(self, text: str, tone: str) -> None:
+        self._said.setText(text)
+        set_look(self._said, "tone", tone)
