@@ -133,6 +133,7 @@ def client(port: int) -> httpx.Client:
         headers={"Authorization": f"Bearer {KEY}"},
         timeout=None,
         trust_env=False,
+        limits=httpx.Limits(max_keepalive_connections=0),  # llama-server closes after a stream
     )
 
 

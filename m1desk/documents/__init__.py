@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         prepare_text,
         too_long,
     )
-    from m1desk.documents.budget import Budget, count_documents, count_prompt
+    from m1desk.documents.budget import Budget, TokenCounter, count_documents, count_prompt
     from m1desk.documents.citations import CitationChecker
     from m1desk.documents.export import (
         AnswerParts,
@@ -157,6 +157,7 @@ __all__ = [
     "ReadReceipt",
     "ReadResult",
     "SetFile",
+    "TokenCounter",
     "UnquotedClaim",
     "Wish",
     "answer_html",
@@ -213,6 +214,7 @@ _HOMES: Final = {
     ),
     "budget": (
         "Budget",
+        "TokenCounter",
         "count_documents",
         "count_prompt",
     ),

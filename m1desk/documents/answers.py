@@ -73,11 +73,14 @@ class ReadReceipt:
         expected_tokens: of the whole prompt, counted before it was sent.
         read_tokens: read anew by the engine's own count.
         reused_tokens: taken from what it had read before, by its own count.
+        is_estimated: `expected_tokens` was not counted by the model that answered: it shows about
+            how much was sent, and proves nothing.
     """
 
     expected_tokens: int
     read_tokens: int
     reused_tokens: int
+    is_estimated: bool = False
 
     @property
     def taken_tokens(self) -> int:
@@ -86,5 +89,5 @@ class ReadReceipt:
 
     @property
     def agrees(self) -> bool:
-        """Whether the engine took in just what was sent."""
-        return self.taken_tokens == self.expected_tokens
+        """Whether the engine took in just what was sent, as far as that can be told."""
+        return self.is_estimated or self.taken_tokens == self.expected_tokens

@@ -39,6 +39,10 @@ _THINKING: Final = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
 class AnsweringClient(TokenCounter, Protocol):
     """What answers questions about documents: the engine's client."""
 
+    @property
+    def counts_exactly(self) -> bool:
+        """Whether it counts conversations as the model reads them, and does not estimate."""
+
     def stream_turn(self, request: ChatRequest) -> AsyncGenerator[TurnEvent, None]:
         """Answer, piece by piece; the last event is TurnFinished."""
 
@@ -139,7 +143,8 @@ async def send(
     if finished is None:
         raise EngineFailed("The answer ended without its account.", "", "Ask again.")
     checked = await check(checker, "".join(text))
-    yield DocumentAnswer(checked, "".join(reasoning), _receipt(expected, finished), finished)
+    receipt = _receipt(expected, finished, is_estimated=not client.counts_exactly)
+    yield DocumentAnswer(checked, "".join(reasoning), receipt, finished)
 
 
 def prepare_text(
@@ -196,7 +201,8 @@ def too_long(prompt_tokens: int, answer_tokens: int, context_tokens: int) -> Bad
     )
 
 
-def _receipt(expected: int, finished: TurnFinished) -> ReadReceipt:
+def _receipt(expected: int, finished: TurnFinished, *, is_estimated: bool) -> ReadReceipt:
     """Take the engine's own count of what it computed; of one that gives none, the difference."""
     reused, read = finished.reused_tokens, finished.read_tokens
-    return ReadReceipt(expected, finished.prompt_tokens - reused if read is None else read, reused)
+    read = finished.prompt_tokens - reused if read is None else read
+    return ReadReceipt(expected, read, reused, is_estimated)

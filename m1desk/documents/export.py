@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import cache
 from typing import Final
 
 from markdown_it import MarkdownIt
@@ -124,6 +125,7 @@ def receipt_json(receipt: ReadReceipt) -> dict[str, object]:
         "read_tokens": receipt.read_tokens,
         "reused_tokens": receipt.reused_tokens,
         "agrees": receipt.agrees,
+        "estimated": receipt.is_estimated,
     }
 
 
@@ -299,11 +301,13 @@ def _stays_open(answer: str) -> bool:
     return not (len(tokens) > 2 and tokens[-1].type == "heading_close" and tokens[-1].level == 0)
 
 
+@cache  # making one takes longer than reading an answer with it
 def _reader() -> MarkdownIt:
     """Read Markdown as most programs do that will show the file."""
     return MarkdownIt("commonmark").enable("table")
 
 
+@cache
 def safe_markdown() -> MarkdownIt:
     """Read Markdown that may hold anything: HTML in it is text, and no picture is fetched."""
     return MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
@@ -328,6 +332,9 @@ def receipt_words(receipt: ReadReceipt) -> str:
         f"The engine had {receipt.taken_tokens:,} tokens before it: {receipt.read_tokens:,} read, "
         f"{receipt.reused_tokens:,} reused"
     )
+    if receipt.is_estimated:
+        sent = f"about {receipt.expected_tokens:,} were sent, by an estimate that proves nothing"
+        return f"{counts}; {sent}."
     if receipt.agrees:
         return f"{counts}; that is all that was sent."
     return (

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import accumulate, groupby, takewhile
 from typing import TYPE_CHECKING, Final
 
 from m1desk.documents.budget import TokenCounter, count_prompt
@@ -25,8 +24,9 @@ _LEAST_TEXT: Final = 64
 """Tokens of text that a pass must have room for to be worth reading."""
 _MARGIN: Final = 16
 """Tokens kept free where a page is split: tokens join, or part, where pieces meet."""
-_AT_ONCE: Final = 16
-"""Pages counted at the same time."""
+_AT_ONCE: Final = 1 << 16
+"""Characters of pages counted together. A request for each page would keep the thread that sends
+them busy for seconds, and each step of the window waits while another thread holds Python."""
 
 _BORDERS: Final = (
     re.compile(r"\n\s*\n"),
@@ -56,7 +56,7 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A page, or a part of one, and the tokens that it takes by itself."""
+    """A page, or a part of one, and the tokens that it takes by itself, about."""
 
     document: Document
     page: Page
@@ -92,7 +92,10 @@ def pass_budget(context_tokens: int, answer_tokens: int, question_tokens: int) -
 async def plan_passes(
     documents: Sequence[Document], budget_tokens: int, counter: TokenCounter
 ) -> tuple[Pass, ...]:
-    """Spread documents over as few passes as their order allows; every page is in one of them.
+    """Spread documents over few passes, in their order; every page is in one of them.
+
+    What a page takes is estimated; what a pass takes is counted, and as many pages go into it as
+    fit.
 
     A page that is too long for a pass of its own is split between paragraphs, lines, sentences or
     words, whatever is there; each part has the page's marker, and the spans say so.
@@ -114,12 +117,8 @@ async def plan_passes(
             f"A part has {max(0, room):,} tokens of room beside the question and the answer.",
             "Load the model with a larger context, or limit the answer to fewer tokens.",
         )
-    pieces = [
-        part
-        for piece in await _count_pages(documents, counter)
-        for part in await _split(piece, room - _MARGIN, counter)
-    ]
-    return await _packed(pieces, budget_tokens, room, counter)
+    packing = _Packing(counter, budget_tokens, bare, await _estimated(documents, counter))
+    return await packing.passes()
 
 
 def pages_left_out(documents: DocumentsText, spans: Sequence[PageSpan]) -> tuple[str, ...]:
@@ -141,23 +140,45 @@ def pages_left_out(documents: DocumentsText, spans: Sequence[PageSpan]) -> tuple
 # -- pages -----------------------------------------------------------------------------------------
 
 
-async def _count_pages(documents: Sequence[Document], counter: TokenCounter) -> list[_Piece]:
-    pages = [(document, page) for document in documents for page in document.pages]
-    counts: list[int] = []
-    for start in range(0, len(pages), _AT_ONCE):
-        some = pages[start : start + _AT_ONCE]
-        counts += await asyncio.gather(*(_count(counter, *one) for one in some))
-    return [_Piece(*one, tokens) for one, tokens in zip(pages, counts, strict=True)]
+async def _estimated(documents: Sequence[Document], counter: TokenCounter) -> list[_Piece]:
+    """Count pages of a document together, and share the tokens out by their length."""
+    pieces: list[_Piece] = []
+    for document in documents:
+        for pages in _batches(document.pages):
+            texts = [_written(document, page) for page in pages]
+            tokens = await counter.count_text("".join(texts))
+            whole = sum(map(len, texts))
+            shares = (-(-tokens * len(text) // whole) for text in texts)
+            pieces += (
+                _Piece(document, page, share) for page, share in zip(pages, shares, strict=True)
+            )
+    return pieces
+
+
+def _batches(pages: Sequence[Page]) -> Iterator[list[Page]]:
+    """Divide pages into stretches of about _AT_ONCE characters."""
+    batch: list[Page] = []
+    size = 0
+    for page in pages:
+        batch.append(page)
+        size += len(page.text)
+        if size >= _AT_ONCE:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 async def _count(counter: TokenCounter, document: Document, page: Page) -> int:
-    return await counter.count_text(f"{page_marker(document.name, page.number)}\n{page.text}\n\n")
+    return await counter.count_text(_written(document, page))
+
+
+def _written(document: Document, page: Page) -> str:
+    return f"{page_marker(document.name, page.number)}\n{page.text}\n\n"
 
 
 async def _split(piece: _Piece, room: int, counter: TokenCounter) -> list[_Piece]:
-    """Give a page as it is, or in parts that each have at most `room` tokens."""
-    if piece.tokens <= room:
-        return [piece]
+    """Give a page in parts that each have at most `room` tokens."""
     whole = piece.page.text.strip()
     usual = max(1, len(whole) * room // piece.tokens)
     parts: list[_Piece] = []
@@ -190,36 +211,61 @@ def _border(text: str, size: int) -> int:
 # -- passes ----------------------------------------------------------------------------------------
 
 
-async def _packed(
-    pieces: Sequence[_Piece], budget: int, room: int, counter: TokenCounter
-) -> tuple[Pass, ...]:
-    """Put as many pieces as fit into each pass, in order."""
-    passes: list[Pass] = []
-    start = 0
-    while start < len(pieces):
-        end = _estimated_end(pieces, start, room)
-        text = _text(pieces[start:end])
-        tokens = await count_prompt(counter, text, "")
-        while tokens > budget and end > start + 1:
-            end -= 1
-            text = _text(pieces[start:end])
-            tokens = await count_prompt(counter, text, "")
-        if tokens > budget:
-            raise _too_small(tokens, budget)
-        spans = tuple(_spans(pieces[start:end]))
-        passes.append(Pass(len(passes) + 1, text, spans, tokens))
-        start = end
-    return tuple(passes)
+class _Packing:
+    """Puts as many pieces as fit into each pass, in order; pages that fit into none are split.
 
+    `budget` is the most that the prompt of a pass may have, and `bare` what it has without text.
+    """
 
-def _estimated_end(pieces: Sequence[_Piece], start: int, room: int) -> int:
-    """Where a pass ends by the pieces' own counts: one piece at least."""
-    tokens = pieces[start].tokens
-    end = start + 1
-    while end < len(pieces) and tokens + pieces[end].tokens <= room:
-        tokens += pieces[end].tokens
-        end += 1
-    return end
+    def __init__(
+        self, counter: TokenCounter, budget: int, bare: int, pieces: Sequence[_Piece]
+    ) -> None:
+        self._counter = counter
+        self._budget = budget
+        self._bare = bare
+        self._pieces = list(pieces)
+
+    async def passes(self) -> tuple[Pass, ...]:
+        passes: list[Pass] = []
+        while self._pieces:
+            filled = await self._filled(len(passes) + 1)
+            if filled is None:
+                await self._split_first()
+                continue
+            passes.append(filled[0])
+            del self._pieces[: filled[1]]
+        return tuple(passes)
+
+    async def _filled(self, number: int) -> tuple[Pass, int] | None:
+        """Fill a pass, and say with how many pieces; None when not even the first one fits."""
+        found: tuple[Pass, int] | None = None
+        most, room = len(self._pieces), float(self._budget - self._bare)
+        while most and (count := min(most, self._count_within(room))) > (found[1] if found else 0):
+            pieces = self._pieces[:count]
+            text = _text(pieces)
+            tokens = await count_prompt(self._counter, text, "")
+            if tokens <= self._budget:
+                found = Pass(number, text, tuple(_spans(pieces)), tokens), count
+            else:
+                most = count - 1
+            # By how much the estimates were wrong here is known now.
+            estimated = sum(piece.tokens for piece in pieces)
+            room = (self._budget - self._bare) * estimated / max(1, tokens - self._bare)
+        return found
+
+    def _count_within(self, room: float) -> int:
+        """How many pieces fit by their estimates: one at least."""
+        tokens = accumulate(piece.tokens for piece in self._pieces)
+        return max(1, sum(1 for _ in takewhile(lambda sum_: sum_ <= room, tokens)))
+
+    async def _split_first(self) -> None:
+        """Put parts of the first piece, which is too long, in its place."""
+        piece, room = self._pieces[0], self._budget - self._bare - _MARGIN
+        tokens = await _count(self._counter, piece.document, piece.page)
+        parts = await _split(replace(piece, tokens=tokens), room, self._counter)
+        if piece.parts or parts[0].page.text == piece.page.text:
+            raise _too_small(tokens, room)
+        self._pieces[:1] = parts
 
 
 def _text(pieces: Sequence[_Piece]) -> DocumentsText:

@@ -356,6 +356,7 @@ def _summed(steps: Sequence[PassAnswer]) -> AnswerDetails:
             sum(one.expected_tokens for one in receipts),
             sum(one.read_tokens for one in receipts),
             sum(one.reused_tokens for one in receipts),
+            any(one.is_estimated for one in receipts),
         ),
         first_token_seconds=each[0].first_token_seconds,
         seconds=sum(one.seconds or 0.0 for one in each),

@@ -32,8 +32,10 @@ class Characters:
 
     def __init__(self, joint: int = 0) -> None:
         self._joint = joint
+        self.requests = 0
 
     async def count_text(self, text: str) -> int:
+        self.requests += 1
         return -(-len(text) // 4)
 
     async def count_tokens(self, messages: Sequence[ChatMessage]) -> int:
@@ -84,6 +86,32 @@ async def test_a_pass_takes_all_that_fits() -> None:
         following = after.text.pages[0]
         head = f"{following.marker}\n{after.text.page_text(following)}\n\n"
         assert one.tokens + await counter.count_text(head) > 700
+
+
+async def test_pages_are_not_counted_one_by_one() -> None:
+    counter = Characters()
+    long = _document("long.pdf", *("word " * (50 + number % 7) for number in range(900)))
+    passes = await plan_passes([long], 4000, counter)
+    assert len(passes) > 10
+    assert counter.requests < 3 * len(passes)
+
+
+async def test_pages_unlike_the_others_are_not_cut_and_not_lost() -> None:
+    class Dense(Characters):
+        """Digits are tokens of their own: the page that holds them takes more than its share."""
+
+        async def count_text(self, text: str) -> int:
+            digits = sum(one.isdigit() for one in text)
+            return digits + await super().count_text(text)
+
+    numbers = _document("t.pdf", "word " * 200, "1234567890 " * 120, "word " * 300, "word " * 90)
+    passes = await plan_passes([numbers], 700, Dense())
+    assert all(one.tokens <= 700 for one in passes)
+    whole = lay_out([numbers])
+    assert pages_left_out(whole, [span for one in passes for span in one.spans]) == ()
+    parts = [text for _, number, text in _pages_of(passes) if number == 2]
+    assert len(parts) > 1
+    assert " ".join(parts).split() == numbers.pages[1].text.split()
 
 
 async def test_spans_name_the_pages_of_each_document() -> None:
