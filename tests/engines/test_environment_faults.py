@@ -31,6 +31,14 @@ Requires-Python <3.14,>=3.10
 ERROR: Could not find a version that satisfies the requirement vllm==0.32.0 (from versions: none)
 ERROR: No matching distribution found for vllm==0.32.0"""
 
+NO_PART = """\
+ERROR: Ignored the following versions that require a different python version: 0.52.0 \
+Requires-Python >=3.6,<3.9
+ERROR: Could not find a version that satisfies the requirement torch==2.13.0+cpu; platform_machine \
+== "x86_64" (from vllm) (from versions: 2.12.0, 2.13.0)
+ERROR: No matching distribution found for torch==2.13.0+cpu; platform_machine == "x86_64"
+"""
+
 NO_WHEEL = """\
       RuntimeError: Unknown runtime environment
 ERROR: Failed building wheel for vllm
@@ -68,6 +76,8 @@ CONFLICT = "ERROR: ResolutionImpossible: for help visit https://pip.pypa.io/en/l
         (NO_NETWORK, "could not be reached", "Check the network"),
         (NO_VERSION, "There is no vllm==0.32.0.", "0.30.0, 0.31.0"),
         (OTHER_PYTHON, "not made for this version of Python", "--python"),
+        (NO_PART, "needs torch==2.13.0+cpu, a build that PyTorch keeps", "extra-index-url"),
+        (NO_PART.replace("torch==2.13.0+cpu", "numba==9"), "needs numba==9, which your", "another"),
         (NO_WHEEL, "no ready-made build", "--python"),
         (UV_OFFLINE, "could not be reached", "Check the network"),
         (UV_NO_VERSION, "The index has no vllm==0.32.0", "Check the name"),

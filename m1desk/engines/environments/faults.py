@@ -44,6 +44,7 @@ _NO_VERSION: Final = re.compile(
 _VERSIONS: Final = re.compile(r"\(from versions: ([^)]*)\)")
 _NOT_FOUND: Final = re.compile(r"was not found in the package registry|404 Client Error")
 _CONFLICT: Final = re.compile(r"ResolutionImpossible|conflicting dependencies|No solution found")
+_OTHER_VERSION: Final = "Name another version, or an index that has it (global.extra-index-url)."
 _NO_VENV: Final = re.compile(r"ensurepip is not available|No module named '?(?:venv|ensurepip)")
 _COMPLAINT: Final = re.compile(r"^\s*(?:ERROR|error|×|╰─▶)[:\s]*(.+)", re.IGNORECASE)
 
@@ -73,7 +74,7 @@ def _cause(request: InstallRequest, text: str) -> tuple[str, str] | None:
             "A file that came is not the one that was announced.",
             "Try again; if it stays so, the index or a proxy on the way is broken.",
         )
-    if found := _reach(text):
+    if found := _reach(text) or _missing_part(request, text):
         return found
     if _OTHER_PYTHON.search(text):
         return (
@@ -118,6 +119,20 @@ def _reach(text: str) -> tuple[str, str] | None:
             "Check the network; what was fetched already is not fetched again.",
         )
     return None
+
+
+def _missing_part(request: InstallRequest, text: str) -> tuple[str, str] | None:
+    """A requirement of the engine's own that no index has, such as torch for processors alone."""
+    found = _NO_VERSION.search(text)
+    wanted = "" if found is None else (found[1] or found[2]).rstrip(";")
+    if not wanted or wanted.startswith(request.package):
+        return None
+    if not re.match(r"torch\w*==[\w.]+\+", wanted):
+        return f"It needs {wanted}, which your index does not have.", _OTHER_VERSION
+    return (
+        f"It needs {wanted}, a build that PyTorch keeps in an index of its own.",
+        "Let pip know that index (global.extra-index-url; pytorch.org says where it is).",
+    )
 
 
 def _missing(request: InstallRequest, text: str) -> tuple[str, str]:
