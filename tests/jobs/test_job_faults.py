@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from support.contracts import drawn_out
 from support.worker import command, read_events
 
 from m1desk.documents import PreparedStates
@@ -53,10 +54,16 @@ PLAN = CheckpointPlan(first_tokens=256, growth=1.25, seconds=0.0)
 """Of long readings: the usual one would save nothing of documents as short as these."""
 TESTS = Path(__file__).parents[1]
 KINDS = ("table", "table on a server", "long document")
-LONG_TEXT = " ".join(
-    f"On day {day} ship {day * 7 % 13} left harbour {day * day % 17} with {day % 101} barrels."
-    for day in range(120)
+LONG_TEXT = drawn_out(
+    (
+        "Either party may terminate this agreement with 45 days' notice.",
+        "This agreement takes effect on 3 May 2031.",
+        "The price per unit is EUR 4,850.",
+    ),
+    characters=5_000,
 )
+"""What the demo model has sure answers about: rounding, which depends on what else the engine
+computes at the same moment, does not tip them."""
 QUESTIONS = (
     JobQuestion("Notice", "What is the notice period?"),
     JobQuestion("Start", "When does it take effect?"),
@@ -303,25 +310,18 @@ def campaign(home: Path, tmp_path: Path) -> Iterator[Campaign]:
             made.stop()
 
 
-def outcome(kind: str, results: JobResults) -> list[tuple[object, ...]]:
-    """What a job brought, to be compared.
-
-    Of a long document it is what was read, by the engine's own count, and not the wording: the demo
-    model has no sure answer about so much text, and rounding, which depends on the chunks that a
-    busy machine reads at once, may tip it without any fault.
-    """
-    if kind == "long document":
-        receipts = [(one.question, one.details.receipt) for one in results.answers]
-        return [(name, one and (one.taken_tokens, one.agrees)) for name, one in receipts]
-    answers = results.answers
-    return [(one.document, one.question, one.answer, one.details.citations) for one in answers]
+def outcome(results: JobResults) -> list[tuple[object, ...]]:
+    """What a job brought, to be compared."""
+    return [
+        (one.document, one.question, one.answer, one.details.citations) for one in results.answers
+    ]
 
 
 def test_faults_change_nothing_of_what_jobs_bring(campaign: Campaign) -> None:
     store = campaign.store
     undisturbed = campaign.add_all()
     campaign.finish()
-    wanted = {kind: outcome(kind, store.results(job)) for job, kind in undisturbed.items()}
+    wanted = {kind: outcome(store.results(job)) for job, kind in undisturbed.items()}
     for job, kind in undisturbed.items():
         documents = 1 if kind == "long document" else len(sample_documents())
         assert store.state(job) == "done", campaign.log.read_text()
@@ -339,7 +339,7 @@ def test_faults_change_nothing_of_what_jobs_bring(campaign: Campaign) -> None:
     asked = again = read_on = 0
     for job, kind in hurt.items():
         assert store.state(job) == "done", f"{tried}\n{campaign.log.read_text()}"
-        assert outcome(kind, store.results(job)) == wanted[kind], tried
+        assert outcome(store.results(job)) == wanted[kind], tried
         steps = store.steps(job)
         read_on += sum("that were saved before" in one.text for one in store.log_lines(job))
         asked += len(steps)

@@ -91,6 +91,16 @@ def make_contracts(folder: Path, count: int, seed: int = 1) -> tuple[Contract, .
     )
 
 
+def drawn_out(sentences: tuple[str, ...], characters: int, seed: int = 1) -> str:
+    """A text that says these sentences among others that answer nothing."""
+    random = Random(f"drawn out {seed}")
+    said = list(sentences)
+    while sum(map(len, said)) < characters:
+        said.append(filler(random))
+    random.shuffle(said)
+    return "\n\n".join(" ".join(said[start : start + 6]) for start in range(0, len(said), 6))
+
+
 def _make(folder: Path, number: int, random: Random) -> Contract:
     asked = {kind.name: _said(random, kind) for kind in KINDS if kind.name in COLUMNS}
     beside = [_said(random, kind)[1] for kind in random.sample(_BESIDE, random.randint(4, 8))]
