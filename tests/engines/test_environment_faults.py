@@ -119,7 +119,7 @@ def test_what_opens_an_index_is_hidden(text: str, hidden: str) -> None:
 
 
 def test_addresses_without_secrets_stay_as_they_are() -> None:
-    text = "Looking in links: /opt/wheels, https://index.example/simple?version=3"
+    text = "Looking in links: /srv/wheels, https://index.example/simple?version=3"
     assert redacted(text) == text
 
 
