@@ -227,10 +227,12 @@ class JobsDesk(QObject):
         if summary.state == "running":
             self._running.add(summary.id)
             return
-        was_running = summary.id in self._running
-        self._running.discard(summary.id)
-        if was_running and summary.state in {"done", "failed"}:
+        if summary.id not in self._running:
+            return
+        self._running.remove(summary.id)
+        if summary.state in {"done", "failed"}:
             self._tell_end(summary)
+        self._on_counts()  # the counts may have known it already, and then don't change any more
 
     def _tell_end(self, summary: JobSummary) -> None:
         problem = summary.problem

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from test_app import OPTIONS, SLOW, App, wait_ready
 from test_documents_app import QUOTE, SCRIPT, drop
 
 from m1desk.engines import LlamaSettings
-from m1desk.jobs.values import Corpus, EngineChoice, JobEstimate, JobQuestion, JobSpec
+from m1desk.jobs.values import Corpus, EngineChoice, JobChanged, JobEstimate, JobQuestion, JobSpec
 from m1desk.llama_worker.tiny_model import TinyModelSpec, write_tiny_model
 from m1desk.models.demo import sample_documents
 from m1desk.store import Folders
@@ -212,6 +213,36 @@ def test_a_running_job_survives_the_window_being_closed_and_goes_on_after_a_rest
     results = desk(again).backend.store.results(left.id)
     assert results.job.summary.state == "done"
     assert [one.question for one in results.answers] == ["Notice", "Party"]
+
+
+@pytest.mark.qt_log_ignore("propagateSizeHints", extend=True)  # there is no screen
+def test_a_hidden_window_ends_with_a_job_whose_end_was_read_before_it_was_told(
+    start: Callable[[], App], qtbot: QtBot
+) -> None:
+    app = start()
+    queue, backend = desk(app).jobs.queue, desk(app).backend
+    spec = JobSpec("Notice periods", "questions", QUESTIONS, Corpus(files=(CONTRACT,)))
+
+    async def add_and_pause() -> JobSummary:
+        job_id = await backend.control.add(spec, JobEstimate())
+        await backend.control.pause(job_id)
+        return backend.store.summary(job_id)
+
+    made: list[JobSummary] = []
+    app.bridge.submit(add_and_pause(), made.append)
+    qtbot.waitUntil(lambda: bool(made), timeout=LONG)
+    reads: list[int] = []
+    queue.counts_changed.connect(lambda: reads.append(queue.count_in("paused")))
+    app.bridge.post(JobChanged(replace(made[0], state="running")))
+    # The list is read anew, and says already that the job does not run any more.
+    qtbot.waitUntil(lambda: reads[-1:] == [1] and queue.row(0) == made[0], timeout=LONG)
+    app.settings.change(close_behaviour="background")
+    app.window.close()
+    assert not app.window.isVisible()
+    assert app.codes == []
+    queue.blockSignals(True)  # it has read the end already, and tells it no second time
+    app.bridge.post(JobChanged(made[0]))
+    qtbot.waitUntil(lambda: app.codes == [0], timeout=LONG)
 
 
 def test_a_job_whose_model_is_gone_says_so_and_is_repeated_with_another(
