@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from m1desk.documents import AskedQuestion, DocumentsText, TokenCounter, Wish
-    from m1desk.engines import LlamaEngine, PrepareFinished, ServerInUse
+    from m1desk.engines import LocalEngine, PrepareFinished, ServerInUse
     from m1desk.store import Database
 
 
@@ -44,7 +44,7 @@ class DocumentAsking:
         self,
         database: Database,
         folder: Path,
-        engine: LlamaEngine,
+        engine: LocalEngine,
         post: Callable[[object], None],
         watch: AnswerWatch,
     ) -> None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QGuiApplication
 
 from m1desk.app_core import Core
-from m1desk.app_defaults import default_sampling, default_settings
+from m1desk.app_defaults import default_sampling
 from m1desk.app_documents import DocumentsDesk
 from m1desk.app_jobs_desk import JobsDesk
+from m1desk.app_loading import LoadingDesk
 from m1desk.app_models import ModelsDesk
 from m1desk.app_pictures import Shown, is_picturesque
 from m1desk.app_servers import ServersDesk
@@ -22,7 +22,6 @@ from m1desk.documents import sweep_work_folders
 from m1desk.engines import (
     CalibrationProgress,
     EngineStatus,
-    LlamaSettings,
     sweep_leftovers,
 )
 from m1desk.errors import M1DeskError
@@ -32,7 +31,6 @@ from m1desk.models.demo import GREETING, demo_model
 from m1desk.ui.closing import Closing, Stay
 from m1desk.ui.engine_notices import EngineNotices
 from m1desk.ui.errors_banner import notice_of
-from m1desk.ui.load_flow import LoadFlow
 from m1desk.ui.pages.chat_page import ChatPage
 from m1desk.ui.pages.discover import DiscoverPage
 from m1desk.ui.pages.models_page import ModelsPage
@@ -54,7 +52,7 @@ if TYPE_CHECKING:
 
     from m1desk.app_options import WindowOptions
     from m1desk.chat import Conversation, Message
-    from m1desk.engines import EndedProcess, EngineCalibration
+    from m1desk.engines import EndedProcess, EngineCalibration, LocalSettings
     from m1desk.errors import StorageError
     from m1desk.hardware import Machine
     from m1desk.store import AppSettings, Database, Folders
@@ -62,7 +60,6 @@ if TYPE_CHECKING:
     from m1desk.ui.main_window import MainWindow
     from m1desk.ui.single_instance import Call
     from m1desk.ui.theme import Theme
-    from m1desk.ui.viewmodels.model_entries import FileReport
     from m1desk.ui.viewmodels.monitor import MonitorSample
     from m1desk.ui.viewmodels.settings import SettingsViewModel
 
@@ -109,7 +106,15 @@ class Assembly(QObject):
         self.models = ModelsViewModel(bridge, settings, folders.models, parent=self)
         self.monitor = MonitorViewModel(bridge, core.rates, parent=self)
         self.chat = ChatViewModel(bridge, core.store, core.runner, core.count_tokens, parent=self)
-        self.flow = LoadFlow(theme, window, self.engine, self.models, settings)
+        self.loading = LoadingDesk(
+            theme,
+            window,
+            bridge,
+            core=core,
+            settings=settings,
+            models=self.models,
+            engine=self.engine,
+        )
         self.models_desk = ModelsDesk(
             theme,
             window,
@@ -117,7 +122,7 @@ class Assembly(QObject):
             core=core.downloads,
             settings=settings,
             models=self.models,
-            flow=self.flow,
+            flow=self.loading.flow,
         )
         self.documents_desk = DocumentsDesk(
             theme, window, bridge, core=core, settings=settings, engine=self.engine
@@ -209,7 +214,7 @@ class Assembly(QObject):
         if call.documents:
             self.documents_desk.open_paths(call.documents)
         if call.model is not None:
-            self.flow.offer(call.model)
+            self.loading.flow.offer(call.model)
 
     async def _prepare(self) -> tuple[EndedProcess, ...]:
         """Clear away what a crash left behind: engines, files, answers never finished."""
@@ -248,7 +253,7 @@ class Assembly(QObject):
     def _greet(self) -> None:
         """Show that all works: the demo model is loaded and asked who it is."""
         self._prompt = self._prompt or GREETING
-        self.models.inspect(demo_model(), self._on_inspected_at_start)
+        self.loading.load(demo_model())
 
     def _open_last_conversation(self) -> None:
         wanted = self._settings.settings.open_conversation
@@ -259,15 +264,10 @@ class Assembly(QObject):
             self.chat.conversation.open(wanted)
 
     def _load_at_start(self) -> None:
-        chosen = self._settings.settings
-        path = self._options.model_path
-        if path is None and chosen.load_last_model and self._options.screenshot is None:
-            path = Path(chosen.last_model_path) if chosen.last_model_path else None
-        if path is not None:
-            self.models.inspect(path.absolute(), self._on_inspected_at_start)
-
-    def _on_inspected_at_start(self, report: FileReport) -> None:
-        self.engine.load(default_settings(report, self._settings.settings))
+        if self._options.model_path is not None:
+            self.loading.load(self._options.model_path)
+        elif self._options.screenshot is None:
+            self.loading.load_last()
 
     # -- making and connecting ---------------------------------------------------------------------
 
@@ -309,10 +309,10 @@ class Assembly(QObject):
         window = self._window
         selector = window.model_selector
         selector.opened.connect(self.models.refresh)
-        selector.model_chosen.connect(self.flow.offer)
-        selector.file_wished.connect(self.flow.pick)
+        selector.model_chosen.connect(self.loading.flow.offer)
+        selector.file_wished.connect(self.loading.flow.pick)
         selector.unload_wished.connect(self._on_unload_wished)
-        self.models.changed.connect(lambda: selector.show_models(self.models.gguf_entries))
+        self.models.changed.connect(lambda: selector.show_models(self.models.whole_entries))
         self.models_desk.connect_pages(self.models_page, self.settings_page)
         self.documents_desk.connect_window(selector.open_list)
         self.jobs_desk.connect_window()
@@ -328,9 +328,10 @@ class Assembly(QObject):
         self.models_desk.my_models.unload_wished.connect(self.engine.unload)
         self.chat.conversation.opened.connect(self._on_opened)
         self.chat_page.load_wished.connect(selector.open_list)
-        self.chat_page.load_again_wished.connect(self._on_load_again)
+        self.chat_page.load_again_wished.connect(self.loading.load_again)
         self.chat.library.exported.connect(lambda path: window.status_bar.tell(f"Saved {path}"))
-        window.model_dropped.connect(self.flow.offer)
+        window.model_dropped.connect(self.loading.flow.offer)
+        self.loading.flow.checkpoints.engines_wished.connect(self._show_engines)
         window.command.connect(self._on_command)
         window.sidebar_changed.connect(lambda wide: self._settings.change(sidebar_visible=wide))
         self._settings.changed.connect(self._on_settings_changed)
@@ -339,6 +340,7 @@ class Assembly(QObject):
         for signal in (
             self._bridge.failed,
             self.models.failed,
+            *self.loading.failures,
             *self.models_desk.failures,
             *self.documents_desk.failures,
             *self.jobs_desk.failures,
@@ -366,14 +368,14 @@ class Assembly(QObject):
         if status.failure is not None and self._options.exit_after_answer:
             self._end(1)
 
-    def _on_loaded(self, _settings: LlamaSettings) -> None:
+    def _on_loaded(self, _settings: LocalSettings) -> None:
         if self._prompt:
             prompt, self._prompt = self._prompt, ""
             self._window.show_page("chat")
             self.chat.conversation.start_new()
             self.chat.conversation.send(prompt)
 
-    def _on_load_wished(self, _settings: LlamaSettings) -> None:
+    def _on_load_wished(self, _settings: LocalSettings) -> None:
         self.activity.forget_last()
         self.servers_desk.leave()
 
@@ -387,15 +389,6 @@ class Assembly(QObject):
         if self._options.exit_after_answer and self._options.screenshot is None:
             self._end(0 if message.state == "complete" else 1)
 
-    def _on_load_again(self) -> None:
-        last = self._settings.settings.last_model_path
-        if self.engine.settings is not None:
-            self.engine.load_again()
-        elif last:
-            self.flow.offer(Path(last))
-        else:
-            self._window.model_selector.open_list()
-
     def _allow_stop(self) -> None:
         """Take Esc only while there is something to stop: fields and dialogs use it too."""
         asking = self.documents_desk.is_asking
@@ -404,7 +397,7 @@ class Assembly(QObject):
     def _on_machine(self, machine: Machine) -> None:
         self.core.sampler = Sampler(machine)
         self.monitor.start(self.core.sampler)
-        self.flow.use_machine(machine, self.monitor)
+        self.loading.flow.use_machine(machine, self.monitor)
         self.discover.machines.use_probe(machine)
         self.monitor_page.show_machine(machine)
 
@@ -439,7 +432,7 @@ class Assembly(QObject):
 
     def _on_command(self, name: str) -> None:
         if name == "load_file":
-            self.flow.pick()
+            self.loading.flow.pick()
         elif name == "new_chat":
             self.chat_page.new_chat()
         elif name == "search":
@@ -452,6 +445,10 @@ class Assembly(QObject):
             raise error
         _log.warning("told the user: %s", error)
         self._window.banner.show_notice(notice_of(error))
+
+    def _show_engines(self) -> None:
+        self._window.show_page("servers")
+        self.servers_desk.page.show_tab("engines")
 
     def _show_log(self) -> None:
         self._window.show_page("monitor")

@@ -12,8 +12,10 @@ from m1desk.app_downloads import ModelDownloads
 from m1desk.app_watch import AnswerWatch
 from m1desk.chat import ConversationStore, TurnRunner, build_request
 from m1desk.engines import (
+    CheckpointDesk,
     EngineMonitor,
-    LlamaEngine,
+    LlamaSettings,
+    LocalEngine,
     Servers,
     calibrate,
     forecast_of,
@@ -22,7 +24,9 @@ from m1desk.engines import (
     remembered_calibration,
 )
 from m1desk.engines.environments.choice import apply_choice
+from m1desk.engines.environments.store import EnvironmentStore
 from m1desk.errors import M1DeskError
+from m1desk.fit import machine_from_probe
 from m1desk.hardware import probe_machine
 from m1desk.store import Measurements
 
@@ -34,10 +38,11 @@ if TYPE_CHECKING:
         EngineCalibration,
         EngineRates,
         Forecast,
-        LlamaSettings,
+        LocalSettings,
         ServerInUse,
     )
     from m1desk.engines.turn import ChatRequest, TurnEvent, TurnFinished
+    from m1desk.fit import PlanMachine
     from m1desk.hardware import Machine, Sampler
     from m1desk.store import Database, Folders
 
@@ -47,7 +52,7 @@ _log = logging.getLogger(__name__)
 class EngineSource:
     """Answers turns with whatever model the engine runs when it is asked."""
 
-    def __init__(self, engine: LlamaEngine, watch: AnswerWatch) -> None:
+    def __init__(self, engine: LocalEngine, watch: AnswerWatch) -> None:
         self._engine = engine
         self._watch = watch
 
@@ -78,7 +83,8 @@ class Core:
         self.measurements = Measurements(database)
         self.store = ConversationStore(database)
         self.runner = TurnRunner(self.store, post)
-        self.engine = LlamaEngine(folders, self.measurements, post)
+        self.engine = LocalEngine(folders, self.measurements, self._machine_now, post)
+        self.checkpoints = CheckpointDesk(EnvironmentStore.of(folders), self._machine_now)
         self.watch = AnswerWatch(self._on_answer)
         self.source = EngineSource(self.engine, self.watch)
         self.servers = Servers(database, folders, post)
@@ -144,13 +150,16 @@ class Core:
         """The machine, looked at once; blocks the first time."""
         return self._machine or self.probe()
 
+    def _machine_now(self) -> PlanMachine:
+        return machine_from_probe(self.probe())
+
     def forecast(self, settings: LlamaSettings) -> Forecast:
         """How fast a loaded model will be; blocks; raises ModelFileError, StorageError."""
         return forecast_of(self.measurements, self.machine(), settings)
 
-    def _on_answer(self, settings: LlamaSettings, finished: TurnFinished) -> None:
-        """Keep, on a thread, how fast it was beside what was predicted."""
-        if any(measured_speeds(finished)):
+    def _on_answer(self, settings: LocalSettings, finished: TurnFinished) -> None:
+        """Keep, on a thread, how fast it was beside what was predicted, which is for llama.cpp."""
+        if isinstance(settings, LlamaSettings) and any(measured_speeds(finished)):
             note = asyncio.create_task(asyncio.to_thread(self._note_speed, settings, finished))
             self._notes.add(note)
             note.add_done_callback(self._notes.discard)

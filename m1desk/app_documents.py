@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, SignalInstance
 
 from m1desk.documents import read_documents, refuse_context
+from m1desk.engines import LlamaSettings
 from m1desk.models.demo import sample_documents
 from m1desk.ui.pages.documents_page import DocumentsPage
 from m1desk.ui.viewmodels.document_times import PredictedTimes
@@ -99,11 +100,13 @@ class DocumentsDesk(QObject):
 
     def set_engine(self, status: EngineStatus) -> None:
         """Take the engine's state."""
-        settings = self._engine.settings if status.is_ready and not status.server else None
+        chosen = self._engine.settings
+        is_here = status.is_ready and not status.server
+        settings = chosen if is_here and isinstance(chosen, LlamaSettings) else None
         self.documents.set_engine(status, settings)
-        if status.server:
+        if status.is_ready and settings is None:
             self._forecast_for = status.endpoint
-            self._outlook.give_up(f"The context of {status.server} is set where it runs.")
+            self._outlook.give_up(_whose_context(status))
             self.page.set_view.show_outlook()
         if settings is not None and status.endpoint != self._forecast_for:
             self._forecast_for = status.endpoint
@@ -158,7 +161,7 @@ class DocumentsDesk(QObject):
     def _on_context_wished(self, tokens: int) -> None:
         """Load the model that is loaded once more, with a longer context."""
         settings = self._engine.settings
-        if settings is not None:
+        if isinstance(settings, LlamaSettings):
             self._engine.load(replace(settings, context_tokens=tokens))
 
     def _on_sample_wished(self) -> None:
@@ -215,6 +218,12 @@ class ForecastOutlook:
         if self._forecast is None:
             return None if self._is_waiting else self._refusal
         return refuse_context(self._forecast, tokens)
+
+
+def _whose_context(status: EngineStatus) -> str:
+    if status.server:
+        return f"The context of {status.server} is set where it runs."
+    return f"The context of a model under {status.engine} is set when it is loaded."
 
 
 def _ordered(seconds: Range) -> tuple[float, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from m1desk.engines import LlamaSettings
 from m1desk.hardware import PowerMeter
 from m1desk.jobs.control import JobControl
 from m1desk.jobs.local_desk import LocalDesk
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from m1desk.app_core import Core
-    from m1desk.engines import Forecast, LlamaSettings
+    from m1desk.engines import Forecast
     from m1desk.store import Database
 
 
@@ -80,4 +81,4 @@ class Jobs:
 
     def _forecast(self, settings: LlamaSettings | None) -> Forecast | None:
         chosen = settings or self._core.engine.settings
-        return self._core.forecast(chosen) if chosen is not None else None
+        return self._core.forecast(chosen) if isinstance(chosen, LlamaSettings) else None

@@ -109,10 +109,7 @@ class ModelsDesk(QObject):
         self._models.refresh()
         path = download.main_path
         told = f"{download.title} has arrived."
-        if path.suffix.lower() == ".gguf":
-            self._window.status_bar.offer(told, "Load…", lambda: self._flow.offer(path))
-        else:
-            self._window.status_bar.tell(told)
+        self._window.status_bar.offer(told, "Load…", lambda: self._flow.offer(path))
 
     def _on_deleted(self, entry: ModelEntry, freed: int) -> None:
         self._window.status_bar.tell(f"Deleted {entry.title}, {bytes_text(freed)} freed.")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
     from m1desk.documents import AnsweringClient
-    from m1desk.engines import CheckpointPlan, LlamaSettings, PrepareEvent
+    from m1desk.engines import CheckpointPlan, LocalSettings, PrepareEvent
     from m1desk.engines.turn import ChatMessage, ChatRequest, TurnEvent
 
 _Event = TypeVar("_Event")
@@ -24,13 +24,13 @@ class AnswerWatch:
     was loaded with.
     """
 
-    def __init__(self, on_alone: Callable[[LlamaSettings, TurnFinished], None]) -> None:
+    def __init__(self, on_alone: Callable[[LocalSettings, TurnFinished], None]) -> None:
         self._on_alone = on_alone
         self._running = 0
         self._crowded = False
 
     async def watched(
-        self, settings: LlamaSettings | None, events: AsyncGenerator[_Event, None]
+        self, settings: LocalSettings | None, events: AsyncGenerator[_Event, None]
     ) -> AsyncGenerator[_Event, None]:
         """Pass on the events of an answer, or of anything else that the engine works on."""
         async with aclosing(events):
@@ -50,7 +50,7 @@ class WatchedClient:
     """A client whose answers and readings are watched; counting tokens takes no part in that."""
 
     def __init__(
-        self, client: AnsweringClient, settings: LlamaSettings, watch: AnswerWatch
+        self, client: AnsweringClient, settings: LocalSettings, watch: AnswerWatch
     ) -> None:
         self._client = client
         self._settings = settings

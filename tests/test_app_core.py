@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from m1desk.app_core import EngineSource
 from m1desk.app_watch import AnswerWatch, WatchedClient
-from m1desk.engines import LlamaEngine, LlamaSettings
+from m1desk.engines import LlamaSettings, LocalEngine
 from m1desk.engines.turn import ChatMessage, ChatRequest, TextDelta, TurnFinished
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Engine:
 async def test_answers_beside_others_say_nothing_about_speed() -> None:
     engine, alone = Engine(), []
     watch = AnswerWatch(lambda *heard: alone.append(heard))
-    source = EngineSource(cast("LlamaEngine", engine), watch)
+    source = EngineSource(cast("LocalEngine", engine), watch)
 
     async def ask(name: str) -> None:
         async for event in source.stream_turn(ChatRequest((ChatMessage("user", name),))):
@@ -74,7 +74,7 @@ async def test_answers_beside_others_say_nothing_about_speed() -> None:
 async def test_chats_and_questions_about_documents_crowd_each_other() -> None:
     engine, alone = Engine(), []
     watch = AnswerWatch(lambda *heard: alone.append(heard))
-    source = EngineSource(cast("LlamaEngine", engine), watch)
+    source = EngineSource(cast("LocalEngine", engine), watch)
     client = WatchedClient(cast("AnsweringClient", engine), SETTINGS, watch)
     started = asyncio.Event()
 

@@ -14,7 +14,8 @@ import typer
 from m1desk.cli.ask import last_model
 from m1desk.cli.session import calibrate_once, say
 from m1desk.documents import DocumentSets, PreparedStates
-from m1desk.engines import LlamaEngine, ProfileStore, forecast_of, sweep_leftovers
+from m1desk.engines import LocalEngine, ProfileStore, forecast_of, sweep_leftovers
+from m1desk.fit import machine_from_probe
 from m1desk.hardware import PowerMeter, probe_machine
 from m1desk.jobs.local_desk import LocalDesk
 from m1desk.jobs.person import MachineSurroundings, Person
@@ -62,7 +63,9 @@ async def _run(*, watch: bool, as_json: bool) -> int:
         def forecast(settings: LlamaSettings) -> Forecast:
             return forecast_of(measurements, machine, settings)
 
-        engine = LlamaEngine(folders, measurements, lambda _status: None)
+        engine = LocalEngine(
+            folders, measurements, lambda: machine_from_probe(machine), lambda _status: None
+        )
         person = Person(lambda: False)  # nobody chats here
         meter = PowerMeter(lambda: machine)
         settings_store = SettingsStore(database)

@@ -7,23 +7,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from m1desk.cli.option_types import USUAL_CONTEXT
 from m1desk.cli.session import LoadProgress, raise_if_failed, say
 from m1desk.engines import sweep_leftovers
 from m1desk.engines.environments.store import EnvironmentStore
-from m1desk.engines.environments.versions import choose_environment, refuse_environment
 from m1desk.engines.vllm.engine import VllmEngine
-from m1desk.engines.vllm.planned import ServeWish, settings_for
+from m1desk.engines.vllm.offer import CheckpointDesk
+from m1desk.engines.vllm.planned import ServeWish
 from m1desk.errors import BadInput
 from m1desk.fit import PlanMachine, VllmKvType, machine_from_probe
 from m1desk.hardware import probe_machine
-from m1desk.models import read_safetensors_folder
 from m1desk.store import Database, Folders, Measurements
-
-if TYPE_CHECKING:
-    from m1desk.engines.environments.values import EngineEnvironment
 
 _KV_TYPES: Final[dict[str, VllmKvType]] = {"f16": "auto", "fp8": "fp8"}
 _KNOWN: Final = ("llama.cpp", "vllm")
@@ -86,10 +82,11 @@ async def vllm_session(request: VllmRequest) -> AsyncIterator[VllmSession]:
     """
     folders = Folders.resolve()
     sweep_leftovers(folders)
-    environment = _environment(request, EnvironmentStore.of(folders))
-    say(f"vLLM {environment.version} from the environment {environment.name}")
     machine = await asyncio.to_thread(_this_machine, folders)
-    settings = settings_for(environment, request.folder, request.wish, machine)
+    desk = CheckpointDesk(EnvironmentStore.of(folders), lambda: machine)
+    settings = desk.plan(request.folder, request.environment, request.wish).settings
+    environment = settings.environment
+    say(f"vLLM {environment.version} from the environment {environment.name}")
     failed = asyncio.Event()
     engine = VllmEngine(folders, lambda: machine, LoadProgress(failed))
     try:
@@ -98,22 +95,6 @@ async def vllm_session(request: VllmRequest) -> AsyncIterator[VllmSession]:
         yield VllmSession(engine, failed)
     finally:
         await engine.unload()
-
-
-def _environment(request: VllmRequest, store: EnvironmentStore) -> EngineEnvironment:
-    architecture = read_safetensors_folder(request.folder).architecture
-    if request.environment:
-        refusal = refuse_environment(architecture, store.find(request.environment))
-        if refusal:
-            raise BadInput(f"{request.folder.name} does not run in it.", refusal)
-        return store.get(request.environment)
-    choice = choose_environment(architecture, store.list())
-    if choice.environment is None:
-        *reasons, todo = choice.reasons
-        raise BadInput(
-            f"No engine environment runs {request.folder.name}.", " ".join(reasons), todo
-        )
-    return choice.environment
 
 
 def _this_machine(folders: Folders) -> PlanMachine:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from m1desk.engines.client import EngineClient
     from m1desk.engines.forecast import Forecast, forecast_of
     from m1desk.engines.llama import LlamaEngine
+    from m1desk.engines.local import LocalEngine, LocalSettings
     from m1desk.engines.metrics import EngineMetrics
     from m1desk.engines.monitor import EngineMonitor, EngineRates
     from m1desk.engines.planned import settings_of, wished_of
@@ -35,7 +36,13 @@ if TYPE_CHECKING:
     from m1desk.engines.remote.abilities import ServedModel, ServerAbilities
     from m1desk.engines.remote.connection import RemoteClient, connect
     from m1desk.engines.remote.examine import examine_server
-    from m1desk.engines.remote.in_use import Estimates, ServerInUse, Servers, ServerTrouble
+    from m1desk.engines.remote.in_use import (
+        Estimates,
+        ServerInUse,
+        ServerRecovery,
+        Servers,
+        ServerTrouble,
+    )
     from m1desk.engines.remote.profile_store import ProfileStore
     from m1desk.engines.remote.profiles import ServerProfile, SshTunnel
     from m1desk.engines.remote.secrets import SecretVault, ServerSecrets
@@ -51,11 +58,14 @@ if TYPE_CHECKING:
         LlamaSettings,
     )
     from m1desk.engines.vllm.engine import VllmEngine
-    from m1desk.engines.vllm.planned import ServeWish, settings_for
+    from m1desk.engines.vllm.offer import CheckpointDesk, CheckpointOffer, EnvironmentOffer
+    from m1desk.engines.vllm.planned import ServeWish, VllmPlan
     from m1desk.engines.vllm.settings import VllmSettings
 
 __all__ = [
     "CalibrationProgress",
+    "CheckpointDesk",
+    "CheckpointOffer",
     "CheckpointPlan",
     "Effort",
     "EndedProcess",
@@ -68,10 +78,13 @@ __all__ = [
     "EngineRates",
     "EngineState",
     "EngineStatus",
+    "EnvironmentOffer",
     "Estimates",
     "Forecast",
     "LlamaEngine",
     "LlamaSettings",
+    "LocalEngine",
+    "LocalSettings",
     "Outcome",
     "Patience",
     "PrepareEvent",
@@ -86,6 +99,7 @@ __all__ = [
     "ServerAbilities",
     "ServerInUse",
     "ServerProfile",
+    "ServerRecovery",
     "ServerSecrets",
     "ServerTrouble",
     "Servers",
@@ -97,6 +111,7 @@ __all__ = [
     "Step",
     "StepVerdict",
     "VllmEngine",
+    "VllmPlan",
     "VllmSettings",
     "calibrate",
     "connect",
@@ -107,7 +122,6 @@ __all__ = [
     "measured_speeds",
     "note_answer",
     "remembered_calibration",
-    "settings_for",
     "settings_of",
     "sweep_leftovers",
     "wished_of",
@@ -123,6 +137,7 @@ _HOMES: Final = {
     "client": ("EngineClient",),
     "forecast": ("Forecast", "forecast_of"),
     "llama": ("LlamaEngine",),
+    "local": ("LocalEngine", "LocalSettings"),
     "metrics": ("EngineMetrics",),
     "planned": ("settings_of", "wished_of"),
     "monitor": ("EngineMonitor", "EngineRates"),
@@ -139,7 +154,7 @@ _HOMES: Final = {
     "remote.abilities": ("ServedModel", "ServerAbilities"),
     "remote.connection": ("RemoteClient", "connect"),
     "remote.examine": ("examine_server",),
-    "remote.in_use": ("Estimates", "ServerInUse", "ServerTrouble", "Servers"),
+    "remote.in_use": ("Estimates", "ServerInUse", "ServerRecovery", "ServerTrouble", "Servers"),
     "remote.profile_store": ("ProfileStore",),
     "remote.profiles": ("ServerProfile", "SshTunnel"),
     "remote.secrets": ("SecretVault", "ServerSecrets"),
@@ -149,7 +164,8 @@ _HOMES: Final = {
     "speeds": ("efficiencies_measured_here", "measured_speeds", "note_answer"),
     "status": ("Endpoint", "EngineFailure", "EngineState", "EngineStatus", "LlamaSettings"),
     "vllm.engine": ("VllmEngine",),
-    "vllm.planned": ("ServeWish", "settings_for"),
+    "vllm.offer": ("CheckpointDesk", "CheckpointOffer", "EnvironmentOffer"),
+    "vllm.planned": ("ServeWish", "VllmPlan"),
     "vllm.settings": ("VllmSettings",),
 }
 

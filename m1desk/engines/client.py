@@ -48,6 +48,8 @@ _STREAMING: Final = httpx.Timeout(_CONNECT_SECONDS, read=None, write=None)
 class EngineClient:
     """A model at an endpoint. Use it on one loop, and close it with `aclose`."""
 
+    _TEXT_FIELD = "content"  # where the tokenizer's endpoint takes a bare text
+
     def __init__(
         self,
         endpoint: Endpoint,
@@ -203,7 +205,7 @@ class EngineClient:
         Raises:
             EngineRefused, EngineUnreachable: as for `stream_turn`.
         """
-        return await self._count({"content": text})
+        return await self._count({self._TEXT_FIELD: text})
 
     async def _count(self, what: Mapping[str, object]) -> int:
         # The ids of a million tokens would cost as much as the counting; who doesn't know the

@@ -60,7 +60,9 @@ class EngineStatus:
         context_tokens: the context length given (tokens), 0 until READY.
         asked_context_tokens: the context length asked for (tokens).
         failure: set when FAILED.
+        engine: the program that runs the model on this machine.
         server: name of the remote server that this is about, "" for the engine of this machine.
+        is_silent: a server whose last answer broke off; it may be asked again.
     """
 
     state: EngineState
@@ -74,7 +76,9 @@ class EngineStatus:
     parallel: int = 1
     pid: int | None = None
     failure: EngineFailure | None = None
+    engine: str = "llama.cpp"
     server: str = ""
+    is_silent: bool = False
 
     @property
     def is_ready(self) -> bool:

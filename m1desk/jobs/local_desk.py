@@ -17,7 +17,7 @@ from m1desk.jobs.desk import EngineTaken, JobEngine
 from m1desk.models import read_gguf_header
 
 if TYPE_CHECKING:
-    from m1desk.engines import EngineFailure, LlamaEngine
+    from m1desk.engines import EngineFailure, LocalEngine, LocalSettings
     from m1desk.jobs.loads import SpeedForecast
     from m1desk.jobs.person import Person
     from m1desk.jobs.servers import JobServers
@@ -39,11 +39,11 @@ _HOPELESS: Final = frozenset(
 
 
 class LocalDesk:
-    """An `EngineDesk` over a LlamaEngine that may have other users; used on one asyncio loop."""
+    """An `EngineDesk` over a LocalEngine that may have other users; used on one asyncio loop."""
 
     def __init__(
         self,
-        engine: LlamaEngine,
+        engine: LocalEngine,
         person: Person,
         usual_model: Callable[[], Path | None],
         forecast: Callable[[LlamaSettings], SpeedForecast | None],
@@ -63,10 +63,10 @@ class LocalDesk:
         self._usual_model = usual_model
         self._forecast = forecast
         self._servers = servers
-        self._ours: LlamaSettings | None = None
+        self._ours: LocalSettings | None = None
         self._keep = False
-        self._theirs: LlamaSettings | None = None
-        self._seen: LlamaSettings | None = None
+        self._theirs: LocalSettings | None = None
+        self._seen: LocalSettings | None = None
 
     def refusal(self, choice: EngineChoice) -> str:
         """Say why this engine can't be had now, as a note for the job; "" when it can."""
@@ -97,7 +97,7 @@ class LocalDesk:
                 client=client,
                 model=status.model_name,
                 context_tokens=status.context_tokens,
-                settings=settings,
+                settings=settings if isinstance(settings, LlamaSettings) else None,
                 keeps_states=await client.supports_prepared(),
                 forecast=await self._forecast_of(settings),
                 effort=partial(measure_effort, status.pid, 0),
@@ -127,7 +127,7 @@ class LocalDesk:
 
     # -- within ------------------------------------------------------------------------------------
 
-    async def _load(self, choice: EngineChoice, needed_tokens: int) -> LlamaSettings:
+    async def _load(self, choice: EngineChoice, needed_tokens: int) -> LocalSettings:
         """See to it that the right model is ready; returns what it was loaded with."""
         here = self._engine.settings
         wanted = choice.settings or here or self._usual_settings()
@@ -139,7 +139,12 @@ class LocalDesk:
                 f"waits while somebody works with {self._engine.status.model_name}: "
                 f"its context of {here.context_tokens:,} tokens is too short for this job"
             )
-        if reason:
+        if not reason and not isinstance(wanted, LlamaSettings):
+            reason = (
+                f"waits: {self._engine.status.model_name} under vLLM has a context of "
+                f"{self._engine.status.context_tokens:,} tokens, which is too short for this job"
+            )
+        if reason or not isinstance(wanted, LlamaSettings):
             raise EngineTaken(reason)
         if here is not None and here is not self._ours:
             self._theirs = here
@@ -158,11 +163,11 @@ class LocalDesk:
             raise EngineTaken("waits until a model is loaded")
         return LlamaSettings(path, context_tokens=0)
 
-    def _has_room(self, wanted: LlamaSettings, needed_tokens: int) -> bool:
+    def _has_room(self, wanted: LocalSettings, needed_tokens: int) -> bool:
         here = self._engine.status.context_tokens
         return here >= (wanted.context_tokens or needed_tokens)
 
-    def _is_free(self, here: LlamaSettings) -> bool:
+    def _is_free(self, here: LocalSettings) -> bool:
         """Whether a loaded model may be put away."""
         return here is self._ours or not self._person.is_active()
 
@@ -173,7 +178,9 @@ class LocalDesk:
             self._seen = here
             self._person.note()
 
-    async def _forecast_of(self, settings: LlamaSettings) -> SpeedForecast | None:
+    async def _forecast_of(self, settings: LocalSettings) -> SpeedForecast | None:
+        if not isinstance(settings, LlamaSettings):
+            return None
         try:
             return await asyncio.to_thread(self._forecast, settings)
         except M1DeskError as error:
@@ -181,7 +188,7 @@ class LocalDesk:
             return None
 
 
-def _is_same(here: LlamaSettings, wanted: LlamaSettings) -> bool:
+def _is_same(here: LocalSettings, wanted: LocalSettings) -> bool:
     return (here.model_path, here.kv_type) == (wanted.model_path, wanted.kv_type)
 
 

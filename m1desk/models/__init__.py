@@ -20,7 +20,7 @@ from m1desk.models.downloads import (
     DownloadManager,
     DownloadState,
 )
-from m1desk.models.found import Library, scan_library
+from m1desk.models.found import Library, checkpoint_name, look_at_checkpoint, scan_library
 from m1desk.models.gguf import read_gguf_header
 from m1desk.models.header import GgufHeader, LayerKind, MetaValue, SkippedValue, TensorInfo
 from m1desk.models.hub import HUGGING_FACE, Hub, HubSettings, hub_settings, token_name
@@ -66,10 +66,12 @@ __all__ = [
     "TensorInfo",
     "Verification",
     "check_loadable",
+    "checkpoint_name",
     "engine_version",
     "hub_settings",
     "is_known_architecture",
     "load_catalog",
+    "look_at_checkpoint",
     "plan_removal",
     "read_gguf_header",
     "read_safetensors_folder",

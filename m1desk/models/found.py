@@ -103,7 +103,7 @@ def _from_folder(folder: Path, source: ModelSource) -> Iterator[LocalModel]:
         yield _told(model, folder, source)
     for path in _walk(folder):
         if path.name == "config.json" and any(path.parent.glob("*.safetensors")):
-            yield _told(_checkpoint(path.parent), folder, source)
+            yield _told(look_at_checkpoint(path.parent), folder, source)
         elif path.name.endswith(_PARTIAL) and _is_of_model(path.name):
             yield _told(_partial(path), folder, source)
 
@@ -141,15 +141,16 @@ def _partial(path: Path) -> LocalModel:
     )
 
 
-def _checkpoint(folder: Path) -> LocalModel:
+def look_at_checkpoint(folder: Path) -> LocalModel:
     """A folder with a safetensors checkpoint as a model, readable or not."""
+    name = checkpoint_name(folder)
     files = tuple(sorted(path for path in folder.iterdir() if path.is_file()))
     size = sum(size_of(path) for path in files)
     try:
         model = read_safetensors_folder(folder)
     except ModelFileError as error:
-        return LocalModel(folder, folder.name, size, error=str(error), files=files)
-    return LocalModel(folder, folder.name, size, checkpoint=model, files=files)
+        return LocalModel(folder, name, size, error=str(error), files=files)
+    return LocalModel(folder, name, size, checkpoint=model, files=files)
 
 
 def _from_ollama(folder: Path) -> Iterator[LocalModel]:
@@ -208,14 +209,14 @@ def _from_cache(folder: Path, notes: list[str]) -> Iterator[LocalModel]:
             continue
         for revision in sorted(repo.revisions, key=lambda each: each.last_modified, reverse=True):
             for model in _from_folder(revision.snapshot_path, "huggingface"):
-                yield replace(model, name=_cached_name(model), repo_id=repo.repo_id)
+                yield replace(model, repo_id=repo.repo_id)
         for path in sorted((repo.repo_path / "blobs").glob("*.incomplete")):
             name = repo.repo_id.rpartition("/")[2]
             yield replace(_partial(path), name=name, source="huggingface", repo_id=repo.repo_id)
 
 
-def _cached_name(model: LocalModel) -> str:
-    """A checkpoint's folder in the cache is named by a commit, which is no name for people."""
-    if model.path.parent.name != "snapshots":
-        return model.name
-    return model.path.parent.parent.name.removeprefix("models--").rpartition("--")[2]
+def checkpoint_name(folder: Path) -> str:
+    """Name a checkpoint by its folder; in the Hub's cache that is a commit, no name for people."""
+    if folder.parent.name != "snapshots":
+        return folder.name
+    return folder.parent.parent.name.removeprefix("models--").rpartition("--")[2]

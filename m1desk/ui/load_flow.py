@@ -9,23 +9,29 @@ from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from m1desk.fit import FreeMemory, driver_reserve
+from m1desk.ui.checkpoint_flow import CheckpointFlow
 from m1desk.ui.widgets.load_dialog import LoadDialog
 
 if TYPE_CHECKING:
-    from m1desk.engines.status import LlamaSettings
+    from m1desk.engines import LocalSettings
     from m1desk.hardware import Machine, Sample
     from m1desk.ui.theme import Theme
+    from m1desk.ui.viewmodels.checkpoints import CheckpointsViewModel
     from m1desk.ui.viewmodels.engine import EngineViewModel
     from m1desk.ui.viewmodels.model_entries import FileReport
     from m1desk.ui.viewmodels.models import ModelsViewModel
     from m1desk.ui.viewmodels.monitor import MonitorSample, MonitorViewModel
     from m1desk.ui.viewmodels.settings import SettingsViewModel
 
-_FILTER = "Models (*.gguf *.GGUF);;All files (*)"
+_FILTER = "Models (*.gguf *.GGUF *.safetensors config.json);;All files (*)"
 
 
 class LoadFlow(QObject):
-    """Opens one load dialog at a time over `window`."""
+    """Opens one load dialog at a time over `window`.
+
+    Attributes:
+        checkpoints: the same for folders, which are for vLLM.
+    """
 
     def __init__(
         self,
@@ -34,8 +40,12 @@ class LoadFlow(QObject):
         engine: EngineViewModel,
         models: ModelsViewModel,
         settings: SettingsViewModel,
+        *,
+        checkpoints: CheckpointsViewModel,
     ) -> None:
         super().__init__(window)
+        self.checkpoints = CheckpointFlow(theme, window, engine, checkpoints, settings)
+        self.checkpoints.other_file_wished.connect(self.pick)
         self._theme = theme
         self._window = window
         self._engine = engine
@@ -58,8 +68,15 @@ class LoadFlow(QObject):
         monitor.sampled.connect(self._on_sampled)
 
     def offer(self, path: Path) -> None:
-        """Open the dialog for a file; an open one turns to it."""
+        """Open the dialog for a file, or a checkpoint; an open one turns to it."""
         path = path.absolute()
+        folder = checkpoint_folder(path)
+        if folder is not None:
+            if self._dialog is not None:
+                self._dialog.reject()
+            self.checkpoints.offer(folder)
+            return
+        self.checkpoints.close()
         if self._dialog is None:
             self._dialog = self._make_dialog(path)
             self._dialog.open()
@@ -78,7 +95,7 @@ class LoadFlow(QObject):
         """Let the user pick a file and put it on the list of models."""
         path = self._ask_for_file()
         if path is not None:
-            self._models.add(path)
+            self._models.add(checkpoint_folder(path) or path)
 
     def _make_dialog(self, path: Path) -> LoadDialog:
         dialog = LoadDialog(
@@ -96,7 +113,7 @@ class LoadFlow(QObject):
     def _ask_for_file(self) -> Path | None:
         last = self._settings.settings.last_model_path
         start = Path(last).parent if last else self._models.folder
-        parent = self._dialog or self._window
+        parent = self._dialog or self.checkpoints.dialog or self._window
         name, _ = QFileDialog.getOpenFileName(parent, "Choose a model", str(start), _FILTER)
         return Path(name) if name else None
 
@@ -105,10 +122,10 @@ class LoadFlow(QObject):
         if dialog is not None and report.path.parent == dialog.path.parent:
             dialog.show_report(report)
 
-    def _on_load_wished(self, settings: LlamaSettings) -> None:
+    def _on_load_wished(self, settings: LocalSettings) -> None:
         self._engine.load(settings)
 
-    def _on_loaded(self, settings: LlamaSettings) -> None:
+    def _on_loaded(self, settings: LocalSettings) -> None:
         self._settings.remember_model(settings.model_path)
         self._models.refresh()
 
@@ -122,6 +139,14 @@ class LoadFlow(QObject):
         sample = self._monitor.latest if self._monitor else None
         if self._dialog is not None and sample is not None:
             self._dialog.show_free(free_memory(self._machine, sample.machine))
+
+
+def checkpoint_folder(path: Path) -> Path | None:
+    """The folder of a checkpoint, of which a file may be named; None for other files."""
+    if path.is_dir():
+        return path
+    is_part = path.suffix.lower() == ".safetensors" or path.name == "config.json"
+    return path.parent if is_part else None
 
 
 def free_memory(machine: Machine | None, sample: Sample) -> FreeMemory:

@@ -71,6 +71,12 @@ def seconds_text(seconds: float | None) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def loading_text(fraction: float, stage: str) -> str:
+    """Write how far a load is, and what is being done where that is said."""
+    share = percent_text(fraction)
+    return f"{share} · {stage}" if stage else share
+
+
 def percent_text(fraction: float) -> str:
     """Write a fraction of 0.0 to 1.0 as a whole percentage that says 100 only when done."""
     return f"{min(int(fraction * 100), 100)} %"

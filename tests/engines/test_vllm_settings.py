@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import struct
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
+from support.hollow_checkpoint import write_hollow_m1
 from support.tiny_checkpoint import write_tiny_checkpoint
 
 from m1desk.engines import EngineState, EngineStatus
 from m1desk.engines.environments.values import VLLM, EngineEnvironment
 from m1desk.engines.vllm.engine import VllmEngine
 from m1desk.engines.vllm.launch import make_spec
-from m1desk.engines.vllm.planned import ServeWish, settings_for
+from m1desk.engines.vllm.planned import ServeWish, plan_for
 from m1desk.engines.vllm.refusals import refuse_settings
 from m1desk.engines.vllm.settings import VllmSettings
 from m1desk.errors import EngineFailed, ModelFileError
 from m1desk.fit import PlanMachine, VllmWish, load_machine
-from m1desk.store import Folders, resource_folder
+from m1desk.store import Folders
 
 GIB = 1 << 30
-M1_BYTES = 912_200_000_000
 
 
 @pytest.fixture
@@ -51,19 +48,7 @@ def tiny(tmp_path: Path) -> Path:
 @pytest.fixture
 def m1(tmp_path: Path) -> Path:
     """M1's own config.json, and one file with as many bytes as all of its weights: none is kept."""
-    resource = json.loads((resource_folder() / "models" / "minimax-m1.json").read_text())
-    return write_hollow_checkpoint(tmp_path / "MiniMax-M1-80k", resource["config"], M1_BYTES)
-
-
-def write_hollow_checkpoint(folder: Path, config: dict[str, Any], size: int) -> Path:
-    folder.mkdir()
-    (folder / "config.json").write_text(json.dumps(config))
-    table = {"all": {"dtype": "BF16", "shape": [size // 2], "data_offsets": [0, size // 2 * 2]}}
-    header = json.dumps(table).encode()
-    with (folder / "model.safetensors").open("wb") as file:
-        file.write(struct.pack("<Q", len(header)) + header)
-        file.truncate(8 + len(header) + size)
-    return folder
+    return write_hollow_m1(tmp_path)
 
 
 def refusal(settings: VllmSettings, machine: PlanMachine) -> str:
@@ -82,7 +67,7 @@ def arguments(settings: VllmSettings) -> dict[str, str]:
 def test_m1_on_eight_h100_is_planned_as_it_must_run(m1: Path, cuda: EngineEnvironment) -> None:
     environment = replace(cuda, version="0.23.0")
     wish = ServeWish(context_tokens=1_000_000)
-    settings = settings_for(environment, m1, wish, load_machine("h100-x8"))
+    settings = plan_for(environment, m1, wish, load_machine("h100-x8")).settings
     assert settings.tensor_parallel == 8
     refuse_settings(settings, lambda: load_machine("h100-x8"))
     options = arguments(settings)
@@ -100,7 +85,7 @@ def test_a_newer_vllm_is_refused_for_m1_with_the_version_that_runs_it(
     m1: Path, cuda: EngineEnvironment
 ) -> None:
     with pytest.raises(EngineFailed, match=r"install vLLM 0\.23\.0") as caught:
-        settings_for(cuda, m1, ServeWish(), load_machine("h100-x8"))
+        plan_for(cuda, m1, ServeWish(), load_machine("h100-x8"))
     assert "0.32.0" in caught.value.what
     settings = VllmSettings(cuda, m1, "MiniMaxM1ForCausalLM", tensor_parallel=8)
     assert "0.23.0" in refusal(settings, load_machine("h100-x8"))
@@ -109,7 +94,7 @@ def test_a_newer_vllm_is_refused_for_m1_with_the_version_that_runs_it(
 def test_m1_does_not_fit_four_h100_and_that_is_said(m1: Path, cuda: EngineEnvironment) -> None:
     environment = replace(cuda, version="0.23.0")
     with pytest.raises(EngineFailed, match="no room"):
-        settings_for(environment, m1, ServeWish(), load_machine("h100-x4"))
+        plan_for(environment, m1, ServeWish(), load_machine("h100-x4"))
     wish = VllmWish(quantization="experts_int8")
     settings = VllmSettings(environment, m1, "MiniMaxM1ForCausalLM", tensor_parallel=4, wish=wish)
     assert "no room" in refusal(settings, load_machine("h100-x4"))
@@ -175,14 +160,14 @@ def test_an_environment_that_is_gone_or_too_old_is_refused(
 
 def test_a_folder_without_a_checkpoint_is_refused(tmp_path: Path, cuda: EngineEnvironment) -> None:
     with pytest.raises(ModelFileError):
-        settings_for(cuda, tmp_path, ServeWish(), load_machine("h100-x4"))
+        plan_for(cuda, tmp_path, ServeWish(), load_machine("h100-x4"))
 
 
 def test_an_architecture_nobody_here_knows_is_planned_by_its_numbers(
     tmp_path: Path, cuda: EngineEnvironment
 ) -> None:
     folder = write_tiny_checkpoint(tmp_path / "new", architectures=["BrandNewForCausalLM"])
-    settings = settings_for(cuda, folder, ServeWish(), load_machine("h100-x4"))
+    settings = plan_for(cuda, folder, ServeWish(), load_machine("h100-x4")).settings
     assert settings.architecture == "BrandNewForCausalLM"
     assert settings.wish.context_tokens == 2048
     assert settings.tensor_parallel in {1, 2, 4}
@@ -191,7 +176,7 @@ def test_an_architecture_nobody_here_knows_is_planned_by_its_numbers(
 def test_processors_compute_in_32_bits_with_room_for_the_context(
     tiny: Path, cpu: EngineEnvironment
 ) -> None:
-    settings = settings_for(cpu, tiny, ServeWish(), load_machine("laptop-16"))
+    settings = plan_for(cpu, tiny, ServeWish(), load_machine("laptop-16")).settings
     assert settings.dtype == "float32"
     assert settings.kv_cache_bytes is not None
     assert 64 << 20 <= settings.kv_cache_bytes <= 4 * GIB
@@ -205,7 +190,7 @@ def test_the_key_is_in_the_environment_and_nowhere_else(
 ) -> None:
     for name in ("PYTHONPATH", "HF_TOKEN", "VLLM_API_KEY"):
         monkeypatch.setenv(name, "the-users-own")
-    settings = settings_for(cpu, tiny, ServeWish(port=0), load_machine("laptop-16"))
+    settings = plan_for(cpu, tiny, ServeWish(port=0), load_machine("laptop-16")).settings
     spec = make_spec(settings)
     assert spec.env["VLLM_API_KEY"] == spec.api_key
     assert len(spec.api_key) > 30
@@ -221,14 +206,14 @@ def test_it_answers_at_a_socket_or_at_the_loopback_alone(
     tiny: Path, cpu: EngineEnvironment
 ) -> None:
     machine = load_machine("laptop-16")
-    spec = make_spec(settings_for(cpu, tiny, ServeWish(), machine))
+    spec = make_spec(plan_for(cpu, tiny, ServeWish(), machine).settings)
     assert spec.scratch is not None
     assert spec.socket == spec.scratch / "api.sock"
     assert spec.argv[-2:] == ("--uds", str(spec.socket))
     assert spec.env["TMPDIR"] == spec.env["VLLM_RPC_BASE_PATH"] == str(spec.scratch)
     assert len(str(spec.scratch)) + 37 <= 107, "sockets with longer paths can't be made"
 
-    spec = make_spec(settings_for(cpu, tiny, ServeWish(port=0), machine))
+    spec = make_spec(plan_for(cpu, tiny, ServeWish(port=0), machine).settings)
     options = spec.argv
     assert spec.socket is None
     assert options[options.index("--host") + 1] == "127.0.0.1"

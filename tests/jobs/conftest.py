@@ -11,7 +11,8 @@ from support.job_queue import Outside, Queue, SafeSettings
 from support.quoting import QUOTE, SCRIPT
 
 from m1desk.documents import DocumentSets, PreparedStates
-from m1desk.engines import EngineStatus, LlamaEngine, ProfileStore
+from m1desk.engines import EngineStatus, LocalEngine, ProfileStore
+from m1desk.fit import load_machine
 from m1desk.jobs.local_desk import LocalDesk
 from m1desk.jobs.person import Person
 from m1desk.jobs.servers import JobServers
@@ -56,7 +57,7 @@ async def queue(home: Path, database: Database, quoting_jobs_model: Path) -> Asy
     def on_status(status: EngineStatus) -> None:
         made.on_status(status)
 
-    engine = LlamaEngine(folders, SafeSettings(), on_status)
+    engine = LocalEngine(folders, SafeSettings(), lambda: load_machine("laptop-16"), on_status)
     person = Person(lambda: made.is_person_asking)
     made = Queue(
         store=JobStore(database),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from m1desk.documents import DocumentSets
-from m1desk.engines import EngineCalibration, EngineStatus, LlamaEngine, LlamaSettings, Patience
+from m1desk.engines import EngineCalibration, EngineStatus, LlamaSettings, LocalEngine, Patience
 from m1desk.engines.turn import SamplingParameters
 from m1desk.hardware import Energy
 from m1desk.jobs.local_desk import LocalDesk
@@ -80,7 +80,7 @@ class Queue:
 
     store: JobStore
     sets: DocumentSets
-    engine: LlamaEngine
+    engine: LocalEngine
     desk: LocalDesk
     outside: Outside
     lock: FileLock

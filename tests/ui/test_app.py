@@ -202,8 +202,8 @@ def test_closing_while_a_model_loads_asks_and_cancel_keeps_all(
     start: Callable[..., App], tiny_llama: Path, qtbot: QtBot
 ) -> None:
     app = start()
-    app.parts.flow.offer(tiny_llama)
-    dialog = app.parts.flow.dialog
+    app.parts.loading.flow.offer(tiny_llama)
+    dialog = app.parts.loading.flow.dialog
     assert dialog is not None
     qtbot.waitUntil(dialog.load_button.isEnabled, timeout=SLOW)
     dialog.load_button.click()
@@ -267,7 +267,7 @@ def test_a_second_start_offers_its_model(
 ) -> None:
     app = start()
     app.parts.open_handed_over(Call(tiny_llama))
-    dialog = app.parts.flow.dialog
+    dialog = app.parts.loading.flow.dialog
     assert dialog is not None
     qtbot.waitUntil(dialog.load_button.isEnabled, timeout=SLOW)
     dialog.close()

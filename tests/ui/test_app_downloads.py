@@ -84,7 +84,7 @@ def test_a_model_that_has_arrived_is_listed_and_offered(
     )
     assert desk.my_models.cards[0].entry.tag == "M1 Desk"
     offer.click()
-    dialog = app.parts.flow.dialog
+    dialog = app.parts.loading.flow.dialog
     assert dialog is not None
     assert dialog.path == desk.my_models.cards[0].entry.path
     dialog.reject()

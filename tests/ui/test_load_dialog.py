@@ -47,7 +47,7 @@ def test_it_opens_before_the_file_was_read(
 ) -> None:
     dialog = open_dialog(tiny_minimax)
     assert not dialog.load_button.isEnabled()
-    assert dialog.load_button.toolTip() == "The file is still being read."
+    assert dialog.load_button.toolTip() == "Reading the file …"
 
 
 def test_it_says_what_the_file_holds(

@@ -21,6 +21,8 @@ _METRICS: Final = "/metrics"
 class VllmClient(EngineClient):
     """A client that says so when the engine stops working on an answer."""
 
+    _TEXT_FIELD = "prompt"
+
     def __init__(self, endpoint: Endpoint, patience: StallPatience | None = None) -> None:
         """Make no connection yet.
 

@@ -66,6 +66,7 @@ class VllmEngine(ManagedEngine[VllmSettings]):
             model_name=settings.name,
             asked_context_tokens=settings.wish.context_tokens,
             parallel=settings.wish.parallel,
+            engine="vLLM",
         )
 
     def _refuse(self, settings: VllmSettings) -> EngineFailure | None:

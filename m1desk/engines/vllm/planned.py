@@ -6,10 +6,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from m1desk.engines.vllm.checkpoint import Checkpoint, read_checkpoint
-from m1desk.engines.vllm.refusals import check_environment, check_version
+from m1desk.engines.vllm.refusals import check_environment, check_version, main_memory_bytes
 from m1desk.engines.vllm.settings import VllmSettings, is_cpu_build
 from m1desk.errors import EngineFailed
-from m1desk.fit import VllmWish, plan_vllm, refuse, supports_pipeline, vllm_cache_bytes
+from m1desk.fit import (
+    VllmWish,
+    plan_vllm,
+    refuse,
+    size_text,
+    supports_pipeline,
+    vllm_cache_bytes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +29,10 @@ _USUAL_CONTEXT: Final = 32_768
 _LEAST_CACHE: Final = 64 << 20
 _CACHE_SHARE: Final = 4  # of the free main memory at most a quarter for more than one request
 _FLOAT32_TIMES: Final = 2
+_LOADED: Final[dict[VllmQuantization, str]] = {
+    "bf16": "weights as they are stored",
+    "experts_int8": "experts brought to 8 bits while loading",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +55,17 @@ class ServeWish:
     port: int | None = None
 
 
-def settings_for(
+@dataclass(frozen=True, slots=True)
+class VllmPlan:
+    """How a checkpoint is served, and in whole sentences what that takes of the machine."""
+
+    settings: VllmSettings
+    reasons: tuple[str, ...]
+
+
+def plan_for(
     environment: EngineEnvironment, folder: Path, wish: ServeWish, machine: PlanMachine
-) -> VllmSettings:
+) -> VllmPlan:
     """Choose how a checkpoint is served on a machine.
 
     Args:
@@ -78,24 +97,33 @@ def settings_for(
 
 def _on_processors(
     settings: VllmSettings, checkpoint: Checkpoint, wish: ServeWish, machine: PlanMachine
-) -> VllmSettings:
+) -> VllmPlan:
     """In 32 bits: on processors whose matrix units are broken, 16 end it at the first request."""
     shape = checkpoint.variant.shape
     one = _FLOAT32_TIMES * vllm_cache_bytes(shape, settings.wish.context_tokens)
     several = min(one * wish.parallel, machine.ram_usable_bytes // _CACHE_SHARE)
-    return replace(
+    cache = max(_LEAST_CACHE, one, several)
+    chosen = replace(
         settings,
         tensor_parallel=wish.devices or 1,
         wish=replace(settings.wish, quantization=wish.quantization or "bf16"),
         dtype="float32",
         is_eager=True,  # compiling for processors wants a C++ compiler, which few people have
-        kv_cache_bytes=max(_LEAST_CACHE, one, several),
+        kv_cache_bytes=cache,
+    )
+    whole = main_memory_bytes(chosen, checkpoint)
+    return VllmPlan(
+        chosen,
+        (
+            "Computes with the processor, in 32 bits.",
+            f"Takes {size_text(whole)} of main memory, {size_text(cache)} of it for KV cache.",
+        ),
     )
 
 
 def _on_gpus(
     settings: VllmSettings, checkpoint: Checkpoint, wish: ServeWish, machine: PlanMachine
-) -> VllmSettings:
+) -> VllmPlan:
     refusal = refuse(machine, checkpoint.variant, settings.environment.version)
     if refusal:
         raise EngineFailed(
@@ -108,7 +136,19 @@ def _on_gpus(
     if best is None:
         raise _nothing_fits(settings, wish, every)
     asked, fit = best
-    return replace(settings, tensor_parallel=fit.tensor_parallel, wish=asked)
+    chosen = replace(settings, tensor_parallel=fit.tensor_parallel, wish=asked)
+    return VllmPlan(chosen, (_layout_text(asked, fit), *fit.reasons))
+
+
+def _layout_text(asked: VllmWish, fit: VllmFit) -> str:
+    gpus = fit.tensor_parallel * asked.pipeline
+    parts = [f"{gpus} GPU{'' if gpus == 1 else 's'}"]
+    if fit.tensor_parallel > 1:
+        parts.append(f"each layer cut over {fit.tensor_parallel} (tensor parallel)")
+    if asked.pipeline > 1:
+        parts.append(f"the layers dealt out to {asked.pipeline} stages")
+    parts.append(_LOADED[asked.quantization])
+    return f"{', '.join(parts)}."
 
 
 def _layouts(

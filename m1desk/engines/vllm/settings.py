@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from m1desk.engines.environments.values import EngineEnvironment
 from m1desk.fit import GPU_MEMORY_SHARE, VllmWish
+from m1desk.models import checkpoint_name
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -17,7 +18,7 @@ _CPU_BUILD: Final = "+cpu"
 
 @dataclass(frozen=True, slots=True)
 class VllmSettings:
-    """How a folder with a checkpoint is served; `settings_for` makes them of a plan.
+    """How a folder with a checkpoint is served; `plan_for` makes them.
 
     Attributes:
         environment: the interpreter that has vLLM.
@@ -50,7 +51,22 @@ class VllmSettings:
     @property
     def name(self) -> str:
         """What clients call the model."""
-        return self.model_path.name
+        return checkpoint_name(self.model_path)
+
+    @property
+    def context_tokens(self) -> int:
+        """Length of the longest request (tokens)."""
+        return self.wish.context_tokens
+
+    @property
+    def parallel(self) -> int:
+        """Requests served at once."""
+        return self.wish.parallel
+
+    @property
+    def kv_type(self) -> str:
+        """Type of the KV cache; "auto": the model's own, in 16 bits."""
+        return self.wish.kv_type
 
     @property
     def devices(self) -> int:

@@ -17,6 +17,7 @@ from m1desk.chat import (
 )
 from m1desk.engines.status import EngineState, EngineStatus
 from m1desk.engines.turn import SamplingParameters
+from m1desk.ui.units import loading_text
 from m1desk.ui.viewmodels.context_usage import ContextMeter
 from m1desk.ui.viewmodels.running_answers import RunningAnswers
 
@@ -157,7 +158,8 @@ class ConversationViewModel(QObject):
         if state is EngineState.STARTING:
             return self._waiting_for or "Starting the engine…"
         if state is EngineState.LOADING:
-            return f"Loading the model… {self._status.load_fraction:.0%}"
+            how_far = loading_text(self._status.load_fraction, self._status.load_stage)
+            return f"Loading the model… {how_far}"
         if state is EngineState.STOPPING:
             return "Unloading the model…"
         if state is EngineState.FAILED:

@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Signal
 from m1desk.documents import DEFAULT_ANSWER_TOKENS, Wish, pass_budget, state_name
 from m1desk.engines.status import EngineState, EngineStatus
 from m1desk.engines.turn import SamplingParameters
+from m1desk.ui.units import loading_text
 from m1desk.ui.viewmodels.document_budget import DocumentBudgetViewModel
 from m1desk.ui.viewmodels.document_files import DocumentFilesViewModel
 from m1desk.ui.viewmodels.document_passes import PassesViewModel, PlanFor
@@ -216,8 +217,11 @@ class DocumentsViewModel(QObject):
     @property
     def no_preparing(self) -> str:
         """Why documents can't be prepared with what answers now, ""; said where it is offered."""
-        server = self._status.server if self._status.is_ready else ""
-        return f"On {server} nothing is prepared: each question sends them anew" if server else ""
+        if not self._status.is_ready or self._settings is not None:
+            return ""
+        if self._status.server:
+            return f"On {self._status.server} nothing is prepared: each question sends them anew"
+        return f"{self._status.engine} keeps no documents on disk, so nothing can be prepared"
 
     # -- what is asked -----------------------------------------------------------------------------
 
@@ -401,7 +405,8 @@ class DocumentsViewModel(QObject):
         if state is EngineState.STARTING:
             return "Starting the engine…"
         if state is EngineState.LOADING:
-            return f"Loading the model… {self._status.load_fraction:.0%}"
+            how_far = loading_text(self._status.load_fraction, self._status.load_stage)
+            return f"Loading the model… {how_far}"
         if state is EngineState.STOPPING:
             return "Unloading the model…"
         return "Load a model to ask"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from PySide6.QtCore import QObject, Signal
 
 from m1desk.engines.status import EngineState, EngineStatus
+from m1desk.engines.vllm.settings import VllmSettings
 from m1desk.errors import M1DeskError
 from m1desk.ui.viewmodels.model_entries import model_title
 
@@ -15,20 +16,21 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
     from typing import Any
 
-    from m1desk.engines.status import LlamaSettings
+    from m1desk.engines import LocalSettings
     from m1desk.ui.bridge import Bridge, Submission
 
 SAFER_CONTEXT_TOKENS: Final = 4096
+SAFER_GPU_SHARE: Final = 0.82
 
 
 class ManagedEngine(Protocol):
-    """What the window needs of an engine; `LlamaEngine` is one."""
+    """What the window needs of an engine; `LocalEngine` is one."""
 
     @property
     def status(self) -> EngineStatus:
         """The engine as it is now."""
 
-    def load(self, settings: LlamaSettings) -> Coroutine[Any, Any, object]:
+    def load(self, settings: LocalSettings) -> Coroutine[Any, Any, object]:
         """Load a model in place of another; what goes wrong is told by `status`."""
 
     def unload(self) -> Coroutine[Any, Any, object]:
@@ -45,9 +47,9 @@ class EngineViewModel(QObject):
 
     Signals:
         status_changed: the new EngineStatus.
-        load_wished: settings (LlamaSettings) that were asked for, before anything happened.
+        load_wished: settings (LocalSettings) that were asked for, before anything happened.
         refused: an M1DeskError that a load or unload raised.
-        loaded: the settings (LlamaSettings) with which a model became ready.
+        loaded: the settings (LocalSettings) with which a model became ready.
     """
 
     status_changed = Signal(object)
@@ -68,7 +70,7 @@ class EngineViewModel(QObject):
         self._before_load = before_load
         self._work: Submission | None = None
         self._status = engine.status
-        self._settings: LlamaSettings | None = None
+        self._settings: LocalSettings | None = None
         bridge.events.connect(self._on_events)
 
     @property
@@ -77,7 +79,7 @@ class EngineViewModel(QObject):
         return self._status
 
     @property
-    def settings(self) -> LlamaSettings | None:
+    def settings(self) -> LocalSettings | None:
         """The settings of the last load that was asked for."""
         return self._settings
 
@@ -86,7 +88,7 @@ class EngineViewModel(QObject):
         """The last lines the engine wrote."""
         return self._engine.log_lines()
 
-    def load(self, settings: LlamaSettings) -> None:
+    def load(self, settings: LocalSettings) -> None:
         """Load a model in place of the one that runs, if one does."""
         self._settings = settings
         self.load_wished.emit(settings)
@@ -114,7 +116,7 @@ class EngineViewModel(QObject):
             self._engine.unload(), on_done=self._on_unloaded, on_error=self._on_failed
         )
 
-    async def _load(self, settings: LlamaSettings) -> LlamaSettings:
+    async def _load(self, settings: LocalSettings) -> LocalSettings:
         if self._before_load is not None:
             await self._before_load()
         await self._engine.load(settings)
@@ -129,7 +131,7 @@ class EngineViewModel(QObject):
         self._status = status
         self.status_changed.emit(status)
 
-    def _on_loaded(self, settings: LlamaSettings) -> None:
+    def _on_loaded(self, settings: LocalSettings) -> None:
         self._take(self._engine.status)
         if self._status.is_ready and self._status.model_path == settings.model_path:
             self.loaded.emit(settings)
@@ -146,18 +148,31 @@ class EngineViewModel(QObject):
             self.refused.emit(error)
 
 
-def _wished(settings: LlamaSettings) -> EngineStatus:
+def _wished(settings: LocalSettings) -> EngineStatus:
+    path = settings.model_path
     return EngineStatus(
         EngineState.STARTING,
-        model_path=settings.model_path,
-        model_name=model_title(settings.model_path),
+        model_path=path,
+        model_name=settings.name if isinstance(settings, VllmSettings) else model_title(path),
         asked_context_tokens=settings.context_tokens,
         parallel=settings.parallel,
     )
 
 
-def safer(settings: LlamaSettings) -> LlamaSettings:
-    """The same model with a short context, one request at a time, no GPU and plain kernels."""
+def safer(settings: LocalSettings) -> LocalSettings:
+    """The same model with a short context, one request at a time, and what is slow but simple.
+
+    For llama.cpp no GPU and plain kernels; for vLLM nothing compiled, and more of each GPU left to
+    others.
+    """
+    if isinstance(settings, VllmSettings):
+        shorter = min(settings.context_tokens, SAFER_CONTEXT_TOKENS)
+        return replace(
+            settings,
+            wish=replace(settings.wish, context_tokens=shorter, parallel=1),
+            is_eager=True,
+            gpu_memory_share=min(settings.gpu_memory_share, SAFER_GPU_SHARE),
+        )
     return replace(
         settings,
         context_tokens=min(settings.context_tokens, SAFER_CONTEXT_TOKENS),

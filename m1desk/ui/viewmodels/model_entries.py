@@ -14,6 +14,7 @@ from m1desk.models import (
     ModelSource,
     OtherPlaces,
     check_loadable,
+    look_at_checkpoint,
     read_gguf_header,
     scan_library,
 )
@@ -84,16 +85,14 @@ class ModelEntry:
         return self.model.error
 
     @property
-    def obstacle(self) -> str:
-        """Why it can't be loaded, "" when it can."""
-        if self.model.checkpoint is not None and not self.problem:
-            return "It is a safetensors checkpoint, for vLLM. The engine here loads GGUF files."
-        return self.problem
+    def is_whole(self) -> bool:
+        """Whether it is something to load, readable or not: no download that has not ended."""
+        return not self.model.is_partial
 
     @property
     def is_gguf(self) -> bool:
         """Whether it is a whole GGUF file, readable or not."""
-        return not self.model.is_partial and not self.model.path.is_dir()
+        return self.is_whole and not self.model.path.is_dir()
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +172,8 @@ def _entry(model: LocalModel, *, in_folder: bool) -> ModelEntry:
 
 
 def _look(path: Path) -> LocalModel:
+    if path.is_dir():
+        return look_at_checkpoint(path)
     try:
         header = read_gguf_header(path)
     except M1DeskError as error:

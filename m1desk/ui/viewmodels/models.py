@@ -68,8 +68,13 @@ class ModelsViewModel(QObject):
         return self._list.entries
 
     @property
+    def whole_entries(self) -> tuple[ModelEntry, ...]:
+        """Those to choose from: nothing that is still being fetched."""
+        return tuple(entry for entry in self.entries if entry.is_whole)
+
+    @property
     def gguf_entries(self) -> tuple[ModelEntry, ...]:
-        """Those the engine here might load: no checkpoints, nothing that is still being fetched."""
+        """Those for llama.cpp: no checkpoints, nothing that is still being fetched."""
         return tuple(entry for entry in self.entries if entry.is_gguf)
 
     @property

@@ -56,7 +56,7 @@ class JobEngineCard(SettingsCard):
         self.model = choice("Model", ((None, _AS_LOADED),))
         self.model.setFixedWidth(_WIDTH)
         for entry in models:
-            if not entry.obstacle:
+            if not entry.problem:
                 self.model.addItem(entry.title, str(entry.path))
         self.set_servers(servers)
         self.context = whole_number("", 0, _MOST_CONTEXT, step=1024, suffix=" tokens")

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import (
-    QFormLayout,
-    QLabel,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from m1desk.engines.status import LlamaSettings
 from m1desk.fit import expert_layers
 from m1desk.ui.widgets.calm_fields import choice, whole_number
 from m1desk.ui.widgets.load_context import ContextField
+from m1desk.ui.widgets.load_form import FIELD_WIDTH, AdvancedPart, load_form, load_label
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,8 +27,6 @@ _KV_TYPES: Final = (
 )
 _SWITCH: Final = ((None, "Automatic"), (True, "On"), (False, "Off"))
 _MOST_PARALLEL: Final = 16
-_LABEL_WIDTH: Final = 120
-_FIELD_WIDTH: Final = 240
 
 
 class LoadOptions(QWidget):
@@ -66,9 +59,8 @@ class LoadOptions(QWidget):
         self._threads.setSpecialValueText("Automatic (measured)")
         self._ubatch = whole_number("Prefill batch in tokens", 32, 4096)
         self._ubatch.setSingleStep(128)
-        self._form = _form(theme.metrics.space_m)
-        self._advanced = QWidget()
-        self._toggle = QToolButton()
+        self._form = load_form(theme)
+        self._advanced = AdvancedPart(theme)
         self._numbers = (
             self._parallel,
             self._gpu_layers,
@@ -112,38 +104,27 @@ class LoadOptions(QWidget):
         )
 
     def _lay_out(self) -> None:
-        metrics = self._theme.metrics
         form = self._form
-        form.addRow(_label("Context length"), self.context)
+        form.addRow(load_label("Context length"), self.context)
         if self._has_gpu:
-            form.addRow(_label("GPU layers"), self._gpu_layers)
-        form.addRow(_label("Experts in RAM"), self._cpu_experts)
+            form.addRow(load_label("GPU layers"), self._gpu_layers)
+        form.addRow(load_label("Experts in RAM"), self._cpu_experts)
         form.setRowVisible(self._cpu_experts, False)
-        self._toggle.setText("Advanced")
-        self._toggle.setProperty("kind", "ghost")
-        self._toggle.setProperty("flush", True)
-        self._toggle.setCheckable(True)
-        self._toggle.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self._toggle.setIcon(self._theme.icon("chevron-right"))
-        inner = _form(metrics.space_m)
-        inner.setContentsMargins(0, 0, 0, 0)
-        inner.addRow(_label("Parallel requests"), self._parallel)
-        inner.addRow(_label("KV cache type"), self._kv_type)
-        inner.addRow(_label("Flash attention"), self._flash)
-        inner.addRow(_label("Threads"), self._threads)
-        inner.addRow(_label("Prefill batch"), self._ubatch)
-        self._advanced.setLayout(inner)
-        self._advanced.hide()
+        inner = self._advanced.form
+        inner.addRow(load_label("Parallel requests"), self._parallel)
+        inner.addRow(load_label("KV cache type"), self._kv_type)
+        inner.addRow(load_label("Flash attention"), self._flash)
+        inner.addRow(load_label("Threads"), self._threads)
+        inner.addRow(load_label("Prefill batch"), self._ubatch)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(metrics.space_m)
+        layout.setSpacing(self._theme.metrics.space_m)
         layout.addLayout(form)
-        layout.addWidget(self._toggle, alignment=Qt.AlignmentFlag.AlignLeft)
         layout.addWidget(self._advanced)
         for field in self._numbers:
-            field.setFixedWidth(_FIELD_WIDTH)
+            field.setFixedWidth(FIELD_WIDTH)
         for box in (self._kv_type, self._flash):
-            box.setFixedWidth(_FIELD_WIDTH)
+            box.setFixedWidth(FIELD_WIDTH)
 
     def _take(self, defaults: AppSettings) -> None:
         self.context.set_tokens(defaults.default_context_tokens)
@@ -153,28 +134,8 @@ class LoadOptions(QWidget):
         self._ubatch.setValue(512)
 
     def _connect(self) -> None:
-        self._toggle.toggled.connect(self._on_toggled)
         self.context.changed.connect(self.changed)
         for spin in self._numbers:
             spin.valueChanged.connect(self.changed)
         for box in (self._kv_type, self._flash):
             box.currentIndexChanged.connect(self.changed)
-
-    def _on_toggled(self, shown: bool) -> None:  # noqa: FBT001 - a slot of Qt's
-        self._advanced.setVisible(shown)
-        self._toggle.setIcon(self._theme.icon("chevron-down" if shown else "chevron-right"))
-
-
-def _form(spacing: int) -> QFormLayout:
-    form = QFormLayout()
-    form.setHorizontalSpacing(spacing * 2)
-    form.setVerticalSpacing(spacing)
-    form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
-    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-    return form
-
-
-def _label(text: str) -> QLabel:
-    label = QLabel(text)
-    label.setFixedWidth(_LABEL_WIDTH)
-    return label

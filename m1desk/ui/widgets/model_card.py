@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 
 from m1desk.ui.icons import icon_pixmap
 from m1desk.ui.theme import set_look
-from m1desk.ui.units import context_text, percent_text
+from m1desk.ui.units import context_text, loading_text
 from m1desk.ui.widgets.buttons import IconButton
 from m1desk.ui.widgets.elided_label import ElidedLabel
 
@@ -120,7 +120,7 @@ class ModelCard(QFrame):
             text, tone = f"Loaded · {context_text(status.context_tokens)} context", "success"
             self._loaded = True
         elif status is not None and mine and status.is_busy_starting:
-            text = f"Loading {percent_text(status.load_fraction)}"
+            text = f"Loading {loading_text(status.load_fraction, status.load_stage)}"
             self._loaded = True
         self._state.setText(text)
         self._state.setVisible(bool(text))
@@ -128,8 +128,8 @@ class ModelCard(QFrame):
         loading = status is not None and mine and status.is_busy_starting
         self._button.setText("Stop" if loading else "Unload" if self._loaded else "Load…")
         self._button.setAccessibleName(f"{self._button.text()} {self.entry.title}")
-        self._button.setEnabled(self._loaded or not self.entry.obstacle)
-        self._button.setToolTip("" if self._button.isEnabled() else self.entry.obstacle)
+        self._button.setEnabled(self._loaded or not self.entry.problem)
+        self._button.setToolTip("" if self._button.isEnabled() else self.entry.problem)
 
     def show_check(self, check: CheckState | None) -> None:
         """Show how far a check is, or what it found."""

@@ -121,7 +121,8 @@ class ModelSelector(QWidget):
         self._face.name.set_text(name)
         self._face.detail.setText(detail)
         self._face.setAccessibleName(f"Model: {name} {detail}".strip())
-        self._face.setToolTip("Choose a model (Ctrl+L)")
+        stage = status.load_stage if status and loading else ""
+        self._face.setToolTip(stage.capitalize() or "Choose a model (Ctrl+L)")
         self._face.progress.setVisible(loading)
         if status and loading:
             self._face.progress.setValue(round(status.load_fraction * 1000))

@@ -8,7 +8,14 @@ from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtGui import QColor, QPainter
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QToolButton, QWidget
 
-from m1desk.ui.units import bytes_pair, percent_text, seconds_text, speed_text, tokens_text
+from m1desk.ui.units import (
+    bytes_pair,
+    loading_text,
+    percent_text,
+    seconds_text,
+    speed_text,
+    tokens_text,
+)
 from m1desk.ui.widgets.elided_label import ElidedLabel
 
 if TYPE_CHECKING:
@@ -30,8 +37,10 @@ _STATES: Final = {
     "ready": ("Ready", "success"),
     "stopping": ("Unloading", "warning"),
     "failed": ("Engine failed", "danger"),
+    "silent": ("Not answering", "danger"),
 }
-"""State of the engine -> what is written, and the palette's name for the dot's colour."""
+"""State of the engine, or "silent" of a server -> what is written, and the palette's name for the
+dot's colour."""
 
 
 class _Dot(QWidget):
@@ -96,11 +105,14 @@ class StatusBar(QFrame):
     def show_engine(self, status: EngineStatus | None) -> None:
         """Say how the engine is and which model it runs."""
         self._state = status.state.value if status else "stopped"
+        if status and status.is_silent:
+            self._state = "silent"
         text = _STATES[self._state][0]
         if status and self._state == "loading":
-            text = f"{text} {status.model_name} {percent_text(status.load_fraction)}"
-        elif status and self._state == "ready":
-            where = "Remote" if status.server else "Local · llama.cpp"
+            how_far = loading_text(status.load_fraction, status.load_stage)
+            text = f"{text} {status.model_name} {how_far}"
+        elif status and self._state in {"ready", "silent"}:
+            where = "Remote" if status.server else f"Local · {status.engine}"
             text = f"{text} · {where} · {status.model_name}"
         elif status and status.server:
             text = f"Connecting · {status.server}"

@@ -1,0 +1,77 @@
+"""Loads models as the window wishes: by a dialog, at the start, once more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, SignalInstance
+
+from m1desk.app_defaults import default_settings
+from m1desk.ui.load_flow import LoadFlow
+from m1desk.ui.viewmodels.checkpoints import CheckpointsViewModel
+
+if TYPE_CHECKING:
+    from m1desk.app_core import Core
+    from m1desk.ui.bridge import Bridge
+    from m1desk.ui.main_window import MainWindow
+    from m1desk.ui.theme import Theme
+    from m1desk.ui.viewmodels.engine import EngineViewModel
+    from m1desk.ui.viewmodels.model_entries import FileReport
+    from m1desk.ui.viewmodels.models import ModelsViewModel
+    from m1desk.ui.viewmodels.settings import SettingsViewModel
+
+
+class LoadingDesk(QObject):
+    """Makes the dialogs with what is behind them."""
+
+    def __init__(
+        self,
+        theme: Theme,
+        window: MainWindow,
+        bridge: Bridge,
+        *,
+        core: Core,
+        settings: SettingsViewModel,
+        models: ModelsViewModel,
+        engine: EngineViewModel,
+    ) -> None:
+        super().__init__(window)
+        self._window = window
+        self._settings = settings
+        self._models = models
+        self._engine = engine
+        checkpoints = CheckpointsViewModel(bridge, core.checkpoints, parent=self)
+        self.flow = LoadFlow(theme, window, engine, models, settings, checkpoints=checkpoints)
+
+    @property
+    def failures(self) -> tuple[SignalInstance, ...]:
+        """The signals that tell an error to be shown in the banner."""
+        return (self.flow.checkpoints.failed,)
+
+    def load(self, path: Path) -> None:
+        """Load a file or a checkpoint's folder without asking, as the settings say."""
+        path = path.absolute()
+        if path.is_dir():
+            self.flow.checkpoints.load(path)
+        else:
+            self._models.inspect(path, self._on_inspected)
+
+    def load_last(self) -> None:
+        """Load what was loaded last, if the settings want that at every start."""
+        chosen = self._settings.settings
+        if chosen.load_last_model and chosen.last_model_path:
+            self.load(Path(chosen.last_model_path))
+
+    def load_again(self) -> None:
+        """Load what this window, or an earlier one, had loaded; else let somebody choose."""
+        last = self._settings.settings.last_model_path
+        if self._engine.settings is not None:
+            self._engine.load_again()
+        elif last:
+            self.flow.offer(Path(last))
+        else:
+            self._window.model_selector.open_list()
+
+    def _on_inspected(self, report: FileReport) -> None:
+        self._engine.load(default_settings(report, self._settings.settings))
