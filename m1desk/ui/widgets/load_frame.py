@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from m1desk.ui.theme import Theme
 
 _WIDTH: Final = 640
+_GIVING_WAY: Final = 2
+"""So many facts, the first ones, are shortened where all of them don't fit."""
 
 
 class LoadFrame(QDialog):
@@ -86,7 +88,8 @@ class LoadFrame(QDialog):
         for column, (name, value) in enumerate(facts):
             caption = QLabel(name)
             caption.setProperty("tone", "caption")
-            label = ElidedLabel(value, tone="strong")
+            label = ElidedLabel(value, tone="strong") if column < _GIVING_WAY else QLabel(value)
+            label.setProperty("tone", "strong")
             label.setAccessibleName(f"{name}: {value}")
             self._facts.addWidget(caption, 0, column)
             self._facts.addWidget(label, 1, column)
