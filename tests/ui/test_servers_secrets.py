@@ -13,6 +13,15 @@ from support.serving import serving
 from support.worker import KEY, running_worker
 from test_app import SLOW, App, folders, start, wait_ready
 
+from m1desk.jobs.store import ENDED_STATES
+from m1desk.jobs.values import (
+    Corpus,
+    EngineChoice,
+    JobEstimate,
+    JobQuestion,
+    JobSpec,
+    RetryPolicy,
+)
 from m1desk.store import Folders, close_logging, setup_logging
 from m1desk.ui.errors_hook import ErrorHook
 
@@ -69,6 +78,47 @@ def session(app: App, qtbot: QtBot, name: str) -> list[str]:
     return [*said, repr(conversation.messages), repr(notice), repr(servers.status)]
 
 
+def ask_about(app: App, qtbot: QtBot, note: Path, folder: Path) -> str:
+    """Have the server in use asked about a document; the answer is exported too."""
+    documents = app.parts.documents_desk.documents
+    app.parts.documents_desk.open_paths((note,))
+    qtbot.waitUntil(
+        lambda: documents.files.set_id is not None and documents.budget.budget is not None,
+        timeout=SLOW,
+    )
+    documents.ask("Where is it?")
+    questions = documents.questions
+    qtbot.waitUntil(lambda: bool(questions.questions) and not questions.is_asking, timeout=SLOW)
+    question = questions.questions[-1]
+    path = folder / f"question-{question.id}.md"
+    questions.export(question.id, "markdown", path)
+    qtbot.waitUntil(path.exists, timeout=SLOW)
+    return repr(question)
+
+
+def have_worked(app: App, qtbot: QtBot, name: str, note: Path, folder: Path) -> str:
+    """Have a server asked by a job, which ends well or not; its results are exported."""
+    backend = app.parts.jobs_desk.backend
+    spec = JobSpec(
+        f"By {name}",
+        "questions",
+        (JobQuestion("Where", "Where is it?"),),
+        Corpus(files=(note,)),
+        EngineChoice(server=name),
+        retry=RetryPolicy(attempts=1, wait_seconds=0.0),
+    )
+    made: list[int] = []
+    app.bridge.submit(backend.control.add(spec, JobEstimate()), made.append)
+    qtbot.waitUntil(
+        lambda: bool(made) and backend.store.state(made[0]) in ENDED_STATES, timeout=5 * SLOW
+    )
+    results = backend.store.results(made[0])
+    path = folder / f"job-{made[0]}.json"
+    app.parts.jobs_desk.jobs.export(results, path)
+    qtbot.waitUntil(path.exists, timeout=SLOW)
+    return repr(results)
+
+
 def export(app: App, qtbot: QtBot, folder: Path) -> None:
     """Export every conversation in both forms."""
     library = app.parts.chat.library
@@ -98,6 +148,8 @@ def test_no_secret_is_on_disk_in_logs_command_lines_exports_or_on_the_screen(
     hook.caught.connect(lambda what, account: accounts.append(what + account))
     exports = tmp_path / "exports"
     exports.mkdir()
+    note = tmp_path / "note.txt"
+    note.write_text("It is in the desk.")
     with (
         running_worker(scripted_llama, context=4096) as worker,
         serving(ReverseProxy(str(worker.client.base_url).rstrip("/")).app) as url,
@@ -108,7 +160,11 @@ def test_no_secret_is_on_disk_in_logs_command_lines_exports_or_on_the_screen(
         wait_ready(app, qtbot)
         add(app, qtbot, "lab", url)
         add(app, qtbot, "echo", echo)
-        said = session(app, qtbot, "lab") + session(app, qtbot, "echo")
+        said = []
+        for name in ("lab", "echo"):
+            said += session(app, qtbot, name)
+            said.append(ask_about(app, qtbot, note, exports))
+            said.append(have_worked(app, qtbot, name, note, exports))
         export(app, qtbot, exports)
         fault = RuntimeError(f"on purpose, beside {app.parts.core.servers.in_use!r}")
         sys.excepthook(RuntimeError, fault, None)
@@ -120,7 +176,7 @@ def test_no_secret_is_on_disk_in_logs_command_lines_exports_or_on_the_screen(
     assert any("[secret]" in text for text in said)  # the echo's refusal is shown, without it
     files = [path for path in (*home.rglob("*"), *exports.iterdir()) if path.is_file()]
     assert {"m1desk.log", Folders.under(home).database.name} <= {path.name for path in files}
-    assert len(list(exports.iterdir())) == 4
+    assert len(list(exports.iterdir())) == 8
     for secret in SECRETS:
         assert secret in memory_keyring.kept.values()
         assert not [line for line in seen if secret in line]
