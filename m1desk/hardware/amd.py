@@ -58,6 +58,7 @@ class AmdProbe:
             utilisation_percent=None if busy is None else float(busy),
             power_watts=_watts(card.hwmon(), "power1_average", "power1_input"),
             temperature_celsius=None if milli_celsius is None else milli_celsius / 1000,
+            pcie=None if apu else card.pcie_link(),
         )
 
     def close(self) -> None:

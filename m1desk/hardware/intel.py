@@ -50,7 +50,7 @@ class IntelProbe:
         return Findings(tuple(devices), notes=tuple(notes))
 
     def read(self, device_id: str) -> DeviceReading:
-        """Watts (from the second reading on) and degrees, where the driver has them."""
+        """Watts (from the second reading on), degrees, the PCIe link, if they are told."""
         card = self._found.get(device_id)
         if card is None or card.is_asleep:
             return DeviceReading()
@@ -60,14 +60,14 @@ class IntelProbe:
             total_bytes=_local_memory(card),
             power_watts=self._watts(card),
             temperature_celsius=None if milli_celsius is None else milli_celsius / 1000,
+            pcie=card.pcie_link() if _is_discrete(card) else None,
         )
 
     def close(self) -> None:
         """Nothing is held."""
 
     def _describe(self, card: PciDevice, driver: str) -> VendorDevice:
-        memory = _local_memory(card)
-        discrete = memory is not None or card.device in _DISCRETE
+        memory, discrete = _local_memory(card), _is_discrete(card)
         limit = read_number(card.hwmon() / "power1_max")
         return VendorDevice(
             id=card.pci_id,
@@ -92,6 +92,10 @@ class IntelProbe:
         if before is None or now <= before[0] or energy < before[1]:
             return None
         return (energy - before[1]) / 1e6 / (now - before[0])
+
+
+def _is_discrete(card: PciDevice) -> bool:
+    return card.device in _DISCRETE or _local_memory(card) is not None
 
 
 def _has_driver(card: PciDevice) -> bool:

@@ -187,12 +187,20 @@ class Accelerator:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """How two accelerators (by id) reach each other; `lanes` counts NVLinks, else 0."""
+    """How two accelerators (by id) reach each other.
+
+    Attributes:
+        lanes: NVLinks between the two, else 0; of cards behind switches all that each one has.
+        through_switches: whether the NVLinks end at switches, which many cards share.
+        bytes_per_second: what all lanes carry in one direction, by the driver; None if not said.
+    """
 
     first: str
     second: str
     kind: LinkKind
     lanes: int = 0
+    through_switches: bool = False
+    bytes_per_second: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +250,7 @@ class DeviceReading:
     utilisation_percent: float | None = None
     power_watts: float | None = None
     temperature_celsius: float | None = None
+    pcie: PcieLink | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +267,7 @@ class DeviceSample:
     utilisation_percent: float | None = None
     power_watts: float | None = None
     temperature_celsius: float | None = None
+    pcie: PcieLink | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ _TEMPERATURE_GPU: Final = 0  # NVML_TEMPERATURE_GPU
 _MIG_ENABLED: Final = 1  # NVML_DEVICE_MIG_ENABLE
 _NVLINK_SWITCH: Final = 2  # NVML_NVLINK_DEVICE_TYPE_SWITCH
 _NVLINK_MAX: Final = 36  # NVML_NVLINK_MAX_LINKS
+_NVLINK_SPEED: Final = 90  # NVML_FI_DEV_NVLINK_SPEED_MBPS_COMMON, of each active lane
 _TOPOLOGY: Final[dict[int, LinkKind]] = {
     0: "same_board", 10: "one_switch", 20: "several_switches", 30: "host_bridge",
     40: "same_node", 50: "system",
@@ -39,10 +40,14 @@ class _Card:
 
 @dataclass(frozen=True, slots=True)
 class _NvlinkEnds:
-    """Where a card's active NVLinks end: the PCI ids of other cards, and how many at switches."""
+    """Where a card's active NVLinks end: the PCI ids of other cards, and how many at switches.
+
+    `lane_bytes_per_second` is what one of them carries in one direction, None if not said.
+    """
 
     cards: tuple[str, ...]
     switches: int
+    lane_bytes_per_second: float | None
 
 
 class NvidiaProbe:
@@ -79,7 +84,7 @@ class NvidiaProbe:
         return Findings(tuple(devices), self._links(cards), tuple(notes))
 
     def read(self, device_id: str) -> DeviceReading:
-        """Memory, load, watts and degrees; a MIG slice shows its card's watts and degrees."""
+        """Memory and load; watts, degrees and the PCIe link, which a MIG slice has of its card."""
         if device_id not in self._handles:
             return DeviceReading()
         handle, card = self._handles[device_id]
@@ -93,6 +98,7 @@ class NvidiaProbe:
             utilisation_percent=None if load is None else float(load),
             power_watts=None if milliwatts is None else milliwatts / 1000,
             temperature_celsius=self._temperature(card),
+            pcie=self._pcie(card),
         )
 
     def _temperature(self, card: _Handle) -> float | None:
@@ -211,9 +217,18 @@ class NvidiaProbe:
     def _link(self, first: _Card, second: _Card, ends: dict[str, _NvlinkEnds]) -> Link | None:
         ours, theirs = ends[first.device.id], ends[second.device.id]
         # Through NVSwitch every card reaches every other; its links end at switches.
-        lanes = ours.cards.count(second.device.pci_id) or min(ours.switches, theirs.switches)
+        direct = ours.cards.count(second.device.pci_id)
+        lanes = direct or min(ours.switches, theirs.switches)
         if lanes:
-            return Link(first.device.id, second.device.id, "nvlink", lanes)
+            speed = ours.lane_bytes_per_second
+            return Link(
+                first.device.id,
+                second.device.id,
+                "nvlink",
+                lanes,
+                through_switches=not direct,
+                bytes_per_second=None if speed is None else lanes * speed,
+            )
         level = self._session.number(
             "nvmlDeviceGetTopologyCommonAncestor", first.handle, second.handle
         )
@@ -233,7 +248,8 @@ class NvidiaProbe:
                 switches += 1
             else:
                 cards.append(self._session.pci_id("nvmlDeviceGetNvLinkRemotePciInfo", handle, lane))
-        return _NvlinkEnds(tuple(cards), switches)
+        megabytes = self._session.field_value(handle, _NVLINK_SPEED) if cards or switches else None
+        return _NvlinkEnds(tuple(cards), switches, megabytes * 1e6 if megabytes else None)
 
 
 def _visible(card: _Card) -> tuple[VendorDevice, ...]:

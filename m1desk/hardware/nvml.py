@@ -11,6 +11,8 @@ from m1desk.hardware.sources import Nvml
 
 _ABSENT: Final = frozenset({9, 12})  # driver not loaded, library not found
 _VERSION_MISMATCH: Final = 18
+_INTEGER_MEMBERS: Final = {1: "uiVal", 2: "ulVal", 3: "ullVal"}
+"""Where NVML's union of values holds an integer, by NVML_VALUE_TYPE_..."""
 
 NOT_SUPPORTED: Final = 3
 """The code of "this device has no such thing"."""
@@ -98,6 +100,14 @@ class NvmlSession:
         """One integer of an answer that is a structure."""
         answer = self.ask(function, *arguments)
         return None if answer is None else int(getattr(answer, name))
+
+    def field_value(self, handle: object, field_id: int) -> int | None:
+        """One of the integers that NVML knows by a number (NVML_FI_...)."""
+        answer = self.ask("nvmlDeviceGetFieldValues", handle, [field_id])
+        if answer is None or answer[0].nvmlReturn != 0:
+            return None
+        member = _INTEGER_MEMBERS.get(int(answer[0].valueType))
+        return None if member is None else int(getattr(answer[0].value, member))
 
     def memory(self, handle: object) -> NvmlMemory | None:
         """The device's memory, None when it has none of its own (GB10)."""

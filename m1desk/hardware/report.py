@@ -27,7 +27,8 @@ def machine_to_json(machine: Machine) -> dict[str, Any]:
       `bandwidth_bytes_per_second`, `driver`, `compute_capability`, `pcie` (null, or
       `max_generation`, `max_width`, `current_generation`, `current_width`),
       `power_limit_watts`, `part_of` (id of the card it is a slice of), `hints` (list).
-    - `links` (list): `first`, `second` (ids), `kind`, `lanes`.
+    - `links` (list): `first`, `second` (ids), `kind`, `lanes`, `through_switches`,
+      `bytes_per_second` (in one direction).
     - `disks` (list): `mount_point`, `device`, `file_system`, `total_bytes`, `free_bytes`,
       `file_size_limit_bytes`, `folders` (list).
     - `engine_devices` (list), the engine's own list, the CPU with the RAM's real figures: `name`,
@@ -121,6 +122,10 @@ def _link(machine: Machine, link: Link) -> str:
         f"accelerator {places[end]}" if end in places else end for end in (link.first, link.second)
     ]
     how = f"{link.lanes} NVLinks" if link.kind == "nvlink" else link.kind.replace("_", " ")
+    if link.through_switches:
+        how += " through switches"
+    if link.bytes_per_second is not None:
+        how += f", {_speed(link.bytes_per_second)} each way"
     return f"{ends[0]} and {ends[1]}: {how}"
 
 

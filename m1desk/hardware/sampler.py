@@ -93,6 +93,7 @@ class Sampler:
             utilisation_percent=reading.utilisation_percent,
             power_watts=reading.power_watts,
             temperature_celsius=reading.temperature_celsius,
+            pcie=reading.pcie,
         )
 
     def _read(self, device: Accelerator) -> DeviceReading:

@@ -10,6 +10,7 @@ from typing import Final
 from m1desk.hardware.machine import PcieLink
 
 _DISPLAY_CLASS: Final = "0x03"  # VGA, 3D and other display controllers
+_BRIDGE_CLASS: Final = "0x0604"  # PCI to PCI
 _ACCELERATOR_CLASS: Final = "0x12"  # "processing accelerators": compute cards without an output
 
 _GENERATION_BY_SPEED: Final = {
@@ -68,13 +69,29 @@ class PciDevice:
 
     def pcie_link(self) -> PcieLink | None:
         """Its link to the machine, None when the kernel doesn't say."""
+        end = self._end_at_the_slot()
         link = PcieLink(
-            max_generation=_generation(self.folder / "max_link_speed"),
-            max_width=_width(self.folder / "max_link_width"),
-            current_generation=_generation(self.folder / "current_link_speed"),
-            current_width=_width(self.folder / "current_link_width"),
+            max_generation=_generation(end / "max_link_speed"),
+            max_width=_width(end / "max_link_width"),
+            current_generation=_generation(end / "current_link_speed"),
+            current_width=_width(end / "current_link_width"),
         )
         return None if link == PcieLink() else link
+
+    def _end_at_the_slot(self) -> Path:
+        """The folder that tells of the slot's link.
+
+        Many Radeon and Arc cards carry a PCIe switch of their own (two bridges of the card's
+        vendor); the chip's own link then only leads to that switch, and Arc's says "1 x1" of it.
+        """
+        inner = self.folder.resolve().parent
+        outer = inner.parent
+        is_own_switch = all(
+            read_number(bridge / "vendor") == self.vendor
+            and read_text(bridge / "class").startswith(_BRIDGE_CLASS)
+            for bridge in (inner, outer)
+        )
+        return outer if is_own_switch else self.folder
 
 
 def pci_devices(root: Path, vendor: int) -> Iterator[PciDevice]:

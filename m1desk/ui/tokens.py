@@ -15,7 +15,8 @@ class Palette:
 
     `window` lies at the back, `sidebar` beside it, `surface` is a card or an input on it,
     `raised` what lies on a card or floats (menus). Text comes in three strengths. There is one
-    accent; `*_soft` are backgrounds, `on_accent` is text on the accent.
+    accent; `*_soft` are backgrounds, `on_accent` is text on the accent. `series_*` are thin lines
+    beside each other and beside one in the accent, told apart also by who sees red or green weakly.
     """
 
     name: ThemeName
@@ -43,6 +44,14 @@ class Palette:
     code_background: str
     selection: str
     mark: str
+    series_1: str
+    series_2: str
+    series_3: str
+    series_4: str
+    series_5: str
+    series_6: str
+    series_7: str
+    series_8: str
 
 
 LIGHT: Final = Palette(
@@ -71,6 +80,14 @@ LIGHT: Final = Palette(
     code_background="#f6f7f9",
     selection="#cfd3fa",
     mark="#fdeab0",
+    series_1="#18702f",
+    series_2="#c98200",
+    series_3="#3a97d6",
+    series_4="#c71f24",
+    series_5="#773078",
+    series_6="#f5419f",
+    series_7="#a066ee",
+    series_8="#5a3a22",
 )
 
 DARK: Final = Palette(
@@ -99,6 +116,14 @@ DARK: Final = Palette(
     code_background="#121315",
     selection="#3a4080",
     mark="#5a4a16",
+    series_1="#3fbf87",
+    series_2="#d9a520",
+    series_3="#6fdcf5",
+    series_4="#f0715f",
+    series_5="#2a93ad",
+    series_6="#f04fb8",
+    series_7="#eeb3cc",
+    series_8="#b6ec5c",
 )
 
 

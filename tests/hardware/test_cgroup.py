@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hardware_recordings import load, play, write_tree
+from support.hardware_recordings import load, play, write_tree
 
 from m1desk.hardware.cgroup import group_cpus, group_memory
 from m1desk.hardware.memory import read_ram

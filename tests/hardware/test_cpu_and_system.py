@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hardware_recordings import load, play, write_tree
+from support.hardware_recordings import load, play, write_tree
 
 from m1desk.hardware.cpu import read_cpu
 from m1desk.hardware.system import read_system

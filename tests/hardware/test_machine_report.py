@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hardware_recordings import RECORDINGS, load, play
+from support.hardware_recordings import RECORDINGS, load, play
 
 from m1desk.hardware import Machine, machine_to_json, machine_to_text, probe_machine
 
@@ -46,9 +46,14 @@ def test_a_person_reads_what_the_machine_has(tmp_path: Path) -> None:
     assert "NVIDIA GeForce RTX 3090: the engine's CUDA0, Vulkan0, 23.6 GiB of its own" in text
     assert "936 GB/s" in text
     assert "PCIe 4 x16" in text
-    assert "accelerator 1 and accelerator 2: 4 NVLinks" in text
+    assert "accelerator 1 and accelerator 2: 4 NVLinks, 56 GB/s each way" in text
     assert "free of" in text
     assert "Notes" not in text
+
+
+def test_links_through_switches_are_called_so(tmp_path: Path) -> None:
+    text = machine_to_text(probed("eight_h100", tmp_path))
+    assert "accelerator 1 and accelerator 8: 18 NVLinks through switches, 478 GB/s each way" in text
 
 
 def test_hints_and_notes_are_shown(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hardware_recordings import load, play, write_tree
+from support.hardware_recordings import load, play, write_tree
 
 from m1desk.hardware import PowerMeter, Sampler, Sources, probe_machine
 from m1desk.hardware.power import Energy

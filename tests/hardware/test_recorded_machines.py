@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hardware_recordings import RECORDINGS, load, play, write_tree
+from support.hardware_recordings import RECORDINGS, load, play, write_tree
 
-from m1desk.hardware import Accelerator, Machine, probe_machine
+from m1desk.hardware import Accelerator, Machine, PcieLink, probe_machine
 
 GIB = 1 << 30
 
@@ -57,6 +57,8 @@ def test_a_bridge_between_two_cards_is_seen_with_its_lanes(tmp_path: Path) -> No
     (link,) = probed("two_3090_nvlink", tmp_path).links
     assert (link.first, link.second) == ("GPU-3090-a", "GPU-3090-b")
     assert (link.kind, link.lanes) == ("nvlink", 4)
+    assert not link.through_switches
+    assert link.bytes_per_second == 4 * 14_062e6
 
 
 def test_two_cards_without_a_bridge_meet_where_the_topology_says(tmp_path: Path) -> None:
@@ -73,6 +75,45 @@ def test_cards_behind_switches_reach_each_other(tmp_path: Path) -> None:
     kinds.update(dict.fromkeys(kinds, 2))
     (link,) = probed(recording, tmp_path).links
     assert (link.kind, link.lanes) == ("nvlink", 4)
+    assert link.through_switches
+
+
+def test_eight_cards_behind_switches_all_reach_each_other(tmp_path: Path) -> None:
+    machine = probed("eight_h100", tmp_path)
+    assert len(machine.accelerators) == 8
+    assert len(machine.links) == 28
+    assert {(link.kind, link.lanes, link.through_switches) for link in machine.links} == {
+        ("nvlink", 18, True)
+    }
+    assert {link.bytes_per_second for link in machine.links} == {18 * 26_562e6}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"error": 3},
+        [{"nvmlReturn": 3, "valueType": 1, "value": {"uiVal": 0}}],
+        [{"nvmlReturn": 0, "valueType": 1, "value": {"uiVal": 0}}],
+        [{"nvmlReturn": 0, "valueType": 0, "value": {"dVal": 1.5}}],
+    ],
+)
+def test_a_speed_of_nvlink_that_is_not_said_is_not_made_up(tmp_path: Path, answer: Any) -> None:
+    recording = load("two_3090_nvlink")
+    recording["nvml"]["nvmlDeviceGetFieldValues"] = {"gpu0,[90]": answer}
+    (link,) = probed(recording, tmp_path).links
+    assert link.lanes == 4
+    assert link.bytes_per_second is None
+
+
+def test_cards_of_two_makers_stand_side_by_side(tmp_path: Path) -> None:
+    machine = probed("mixed", tmp_path)
+    assert [card.engine_names for card in machine.accelerators] == [("CUDA0",), ("CUDA1",), ()]
+    radeon = machine.accelerators[2]
+    assert (radeon.vendor, radeon.unified) == ("amd", True)
+    (hint,) = radeon.hints
+    assert "ROCm or Vulkan" in hint
+    (link,) = machine.links
+    assert link.kind == "host_bridge"
 
 
 def test_cards_bridged_to_third_ones_are_not_linked_to_each_other(tmp_path: Path) -> None:
@@ -183,6 +224,31 @@ def test_a_radeon_card_is_named_and_measured(tmp_path: Path) -> None:
     assert card.pcie is not None
     assert (card.pcie.max_generation, card.pcie.current_generation) == (4, 1)
     assert card.hints == ()
+
+
+def test_the_slot_counts_where_a_card_has_a_switch_of_its_own(tmp_path: Path) -> None:
+    """The chip of an Arc card calls its link to that switch "1 x1"."""
+    recording = load("arc_a770")
+    files = recording["files"]
+    listed, real = "sys/bus/pci/devices/0000:03:00.0", "sys/devices/pci0000:00/0000:00:01.0"
+    upstream, downstream = f"{real}/0000:01:00.0", f"{real}/0000:01:00.0/0000:02:01.0"
+    for name in [name for name in files if name.startswith(f"{listed}/")]:
+        files[name.replace(listed, f"{downstream}/0000:03:00.0")] = files.pop(name)
+    for bridge in (upstream, downstream):
+        files.update({f"{bridge}/vendor": "0x8086", f"{bridge}/class": "0x060400"})
+    for end, speed, width in (("max", "16.0 GT/s PCIe", "16"), ("current", "8.0 GT/s PCIe", "4")):
+        files.update({f"{upstream}/{end}_link_speed": speed, f"{upstream}/{end}_link_width": width})
+        chip = f"{downstream}/0000:03:00.0/{end}_link"
+        files.update({f"{chip}_speed": "2.5 GT/s PCIe", f"{chip}_width": "1"})
+    recording["links"] = {
+        link.replace(listed, f"{downstream}/0000:03:00.0"): driver
+        for link, driver in recording["links"].items()
+    }
+    sources = play(recording, tmp_path)
+    (tmp_path / "sys/bus/pci/devices").mkdir(parents=True, exist_ok=True)
+    (tmp_path / listed).symlink_to(tmp_path / f"{downstream}/0000:03:00.0")
+    card = next(d for d in probe_machine([], sources=sources).accelerators if "A770" in d.name)
+    assert card.pcie == PcieLink(4, 16, 3, 4)
 
 
 def test_a_radeon_without_its_driver_is_a_note(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from hardware_recordings import load, play, write_tree
+from support.hardware_recordings import load, play, write_tree
 
-from m1desk.hardware import Machine, Sample, Sampler, probe_machine, process_memory
+from m1desk.hardware import Machine, PcieLink, Sample, Sampler, probe_machine, process_memory
 from m1desk.hardware.intel import IntelProbe
 
 
@@ -56,6 +56,20 @@ def test_a_card_shows_memory_load_watts_and_degrees(tmp_path: Path) -> None:
     assert (device.used_bytes, device.total_bytes) == (512 << 20, 24564 << 20)
     assert (device.utilisation_percent, device.power_watts) == (3, 23.51)
     assert device.temperature_celsius == 38
+
+
+def test_the_pcie_link_is_read_again_with_each_sample(tmp_path: Path) -> None:
+    """An idle card slows it; what the probe saw at the start says nothing of the work."""
+    recording = load("two_3090_nvlink")
+    sources = play(recording, tmp_path)
+    with Sampler(probe_machine([], sources=sources), sources) as sampler:
+        assert sampler.sample().devices[1].pcie == PcieLink(4, 16, 1, 16)
+        recording["nvml"]["nvmlDeviceGetCurrPcieLinkGeneration"]["gpu1"] = 4
+        assert sampler.sample().devices[1].pcie == PcieLink(4, 16, 4, 16)
+        for end in ("Max", "Curr"):
+            del recording["nvml"][f"nvmlDeviceGet{end}PcieLinkGeneration"]
+            del recording["nvml"][f"nvmlDeviceGet{end}PcieLinkWidth"]
+        assert sampler.sample().devices[1].pcie is None
 
 
 def test_a_card_that_disappears_leaves_blanks_not_an_error(tmp_path: Path) -> None:
@@ -110,10 +124,12 @@ def test_a_radeon_card_and_an_apu(tmp_path: Path) -> None:
     (card,) = sampler.sample().devices
     assert (card.used_bytes, card.utilisation_percent) == (734_003_200, 12)
     assert (card.power_watts, card.temperature_celsius) == (38, 51)
+    assert card.pcie == PcieLink(4, 16, 1, 16)
     machine, sampler, _ = recorded("strix_halo", tmp_path / "apu")
     (apu,) = sampler.sample().devices
     assert apu.total_bytes == machine.ram.total_bytes
     assert (apu.utilisation_percent, apu.temperature_celsius) == (7, 43)
+    assert apu.pcie is None  # it is part of the processor
 
 
 def test_a_sleeping_card_is_left_asleep(tmp_path: Path) -> None:
@@ -136,6 +152,8 @@ def test_an_arc_cards_watts_come_from_its_energy_counter(tmp_path: Path) -> None
     reading = probe.read("0000:03:00.0")
     assert reading.power_watts == pytest.approx(45)
     assert reading.temperature_celsius == 47
+    assert reading.pcie == PcieLink(4, 16)
+    assert probe.read("0000:00:02.0").pcie is None
 
 
 def test_closing_gives_the_vendors_library_back_and_a_later_sample_opens_it_again(

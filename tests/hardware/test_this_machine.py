@@ -7,7 +7,7 @@ from typing import Any
 
 import psutil
 import pytest
-from hardware_recordings import load, play
+from support.hardware_recordings import load, play
 
 from m1desk.hardware import probe_machine
 from m1desk.hardware.memory import measure_read_bandwidth

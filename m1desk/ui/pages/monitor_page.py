@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
-from m1desk.ui.units import bytes_pair, bytes_text
+from m1desk.ui.units import bytes_text
+from m1desk.ui.viewmodels.devices import DeviceBoard
+from m1desk.ui.widgets.device_curves import draw_devices
+from m1desk.ui.widgets.device_table import DeviceTable
 from m1desk.ui.widgets.elided_label import ElidedLabel
 from m1desk.ui.widgets.engine_log import EngineLog
 from m1desk.ui.widgets.graph_panel import Curve, GraphPanel
@@ -20,12 +25,15 @@ if TYPE_CHECKING:
 
     from m1desk.engines import EngineRates
     from m1desk.engines.status import EngineStatus
-    from m1desk.hardware import DeviceSample, Machine, Sample
+    from m1desk.hardware import Machine
     from m1desk.ui.theme import Theme
     from m1desk.ui.viewmodels.monitor import MonitorSample, MonitorViewModel
 
 _GIB: Final = 1 << 30
-_DEVICE_COLOURS: Final = ("success", "warning", "danger", "accent")
+_DEVICE_GRAPHS: Final = ("vram", "power", "temperature")
+"""Graphs of accelerators alone, by the figure of the histories; shown where one of them tells."""
+_GRAPHS_APART: Final = 40
+"""Milliseconds between graphs that are drawn anew: all at once would hold up the window."""
 _TWO_GRAPHS: Final = 680
 _SIX_TILES: Final = 920
 """Widths of the page (pixels) from which so many stand side by side."""
@@ -55,33 +63,42 @@ class MonitorPage(QWidget):
             "cpu": Tile(theme, "Processor"),
             "ram": Tile(theme, "Memory"),
         }
-        self._device_tiles: dict[str, Tile] = {}
         self._tile_grid = QGridLayout()
         self._graph_grid = QGridLayout()
         self._graphs = self._make_graphs()
+        self._shown: list[GraphPanel] = []
+        self.devices = DeviceTable(theme)
         self.log = EngineLog(theme, log_lines)
-        self._devices: tuple[str, ...] = ()
         self._lay_out()
+        self._show_told()
         self._arrange()
         monitor.sampled.connect(self._on_sampled)
 
     @property
     def tiles(self) -> dict[str, Tile]:
-        """The tiles by figure, those of devices by "device:ID"."""
-        return {**self._tiles, **{f"device:{k}": v for k, v in self._device_tiles.items()}}
+        """The tiles by figure."""
+        return self._tiles
+
+    @property
+    def graphs(self) -> dict[str, GraphPanel]:
+        """The graphs by figure, of those that have something to tell."""
+        return {figure: graph for figure, graph in self._graphs.items() if graph in self._shown}
 
     def show_machine(self, machine: Machine) -> None:
-        """Describe the machine in one line."""
+        """Describe the machine in one line, and its accelerators in a table."""
         cpu = machine.cpu
         parts = [
             cpu.model,
             f"{cpu.usable_cores} cores",
             f"{bytes_text(machine.ram.usable_bytes)} RAM",
-            *(_accelerator_text(d.name, d.total_bytes) for d in machine.accelerators),
+            *_accelerator_texts(machine),
         ]
         if not machine.accelerators:
             parts.append("no GPU: models run on the processor")
         self._machine.set_text(" · ".join(part for part in parts if part))
+        board = DeviceBoard(machine)
+        self.devices.show_machine(board)
+        self._draw_devices(board)
 
     def show_engine(self, status: EngineStatus) -> None:
         """Say under the requests which model answers them, and where if not here."""
@@ -112,20 +129,28 @@ class MonitorPage(QWidget):
     def _make_graphs(self) -> dict[str, GraphPanel]:
         history = self._monitor.history
         theme = self._theme
-        speed = GraphPanel(theme, "Tokens per second", _number)
+        speed = GraphPanel(theme, "Tokens per second", _number, parent=self)
         speed.set_curves(
             (
                 Curve("decode", history("decode"), "accent"),
                 Curve("prefill", history("prefill"), "success"),
             )
         )
-        load = GraphPanel(theme, "Load (%)", _number, top=100.0)
+        load = GraphPanel(theme, "Load (%)", _number, top=100.0, parent=self)
         load.set_curves((Curve("CPU", history("cpu"), "accent"),))
-        memory = GraphPanel(theme, "Memory (GiB)", _gibibytes, scale=_GIB)
+        memory = GraphPanel(theme, "Memory (GiB)", _gibibytes, scale=_GIB, parent=self)
         memory.set_curves((Curve("RAM", history("ram"), "accent"),))
-        cache = GraphPanel(theme, "KV cache in use (%)", _number, top=100.0)
+        cache = GraphPanel(theme, "KV cache in use (%)", _number, top=100.0, parent=self)
         cache.set_curves((Curve("context", history("kv"), "success"),))
-        return {"speed": speed, "load": load, "memory": memory, "cache": cache}
+        return {
+            "speed": speed,
+            "load": load,
+            "memory": memory,
+            "vram": GraphPanel(theme, "GPU memory (GiB)", _gibibytes, scale=_GIB, parent=self),
+            "cache": cache,
+            "power": GraphPanel(theme, "Power (W)", _number, parent=self),
+            "temperature": GraphPanel(theme, "Temperature (°C)", _number, parent=self),
+        }
 
     def _lay_out(self) -> None:
         metrics = self._theme.metrics
@@ -147,6 +172,7 @@ class MonitorPage(QWidget):
         column.setSpacing(metrics.space_l)
         column.addLayout(head)
         column.addLayout(self._tile_grid)
+        column.addWidget(self.devices)
         column.addLayout(self._graph_grid)
         self.log.setMinimumHeight(260)
         column.addWidget(self.log, 1)
@@ -165,61 +191,46 @@ class MonitorPage(QWidget):
         if columns == self._columns:
             return
         self._columns = columns
-        _fill(self._graph_grid, list(self._graphs.values()), columns[0])
-        tiles = [*self._tiles.values(), *self._device_tiles.values()]
-        _fill(self._tile_grid, tiles, columns[1])
+        _fill(self._graph_grid, self._shown, columns[0])
+        _fill(self._tile_grid, list(self._tiles.values()), columns[1])
 
-    def _on_sampled(self, sample: MonitorSample) -> None:
-        devices = sample.machine.devices
-        if tuple(device.id for device in devices) != self._devices:
-            self._take_devices(devices)
-        self._graphs["memory"].set_top(_highest_memory(sample.machine))
-        self._show_tiles(sample)
-        for graph in self._graphs.values():
-            graph.refresh(sample.machine.monotonic)
-
-    def _take_devices(self, devices: tuple[DeviceSample, ...]) -> None:
-        """Give each accelerator its tile and its curves."""
-        self._devices = tuple(device.id for device in devices)
-        for tile in self._device_tiles.values():
-            tile.deleteLater()
-        self._device_tiles = {device.id: Tile(self._theme, device.name) for device in devices}
+    def _draw_devices(self, board: DeviceBoard) -> None:
+        """Give each accelerator its curves."""
         history = self._monitor.history
-        load = [Curve("CPU", history("cpu"), "accent")]
-        memory = [Curve("RAM", history("ram"), "accent")]
-        for number, device in enumerate(devices):
-            colour = _DEVICE_COLOURS[number % len(_DEVICE_COLOURS)]
-            name = _device_name(devices, number)
-            if device.utilisation_percent is not None:
-                load.append(Curve(name, history(f"load:{device.id}"), colour))
-            if device.used_bytes is not None:
-                memory.append(Curve(name, history(f"vram:{device.id}"), colour))
-        self._show_readable(devices)
-        self._graphs["load"].set_curves(tuple(load))
-        self._graphs["memory"].set_curves(tuple(memory))
+        for figure in _DEVICE_GRAPHS:
+            draw_devices(self._graphs[figure], board, history, figure)
+        processor = Curve("CPU", history("cpu"), "accent")
+        draw_devices(self._graphs["load"], board, history, "load", processor)
+        self._show_told()
+
+    def _show_told(self) -> None:
+        """Leave out the graphs of figures that no accelerator tells."""
+        told = [
+            graph
+            for figure, graph in self._graphs.items()
+            if figure not in _DEVICE_GRAPHS or not all(c.history.is_empty for c in graph.curves)
+        ]
+        if told == self._shown:
+            return
+        self._shown = told
+        for graph in self._graphs.values():
+            graph.setVisible(graph in told)
         self._columns = (0, 0)
         self._arrange()
 
-    def _show_readable(self, devices: tuple[DeviceSample, ...]) -> None:
-        """Draw power and temperature where a device tells them."""
-        for figure, title, values in (
-            ("power", "Power (W)", [d.power_watts for d in devices]),
-            ("temperature", "Temperature (°C)", [d.temperature_celsius for d in devices]),
-        ):
-            curves = tuple(
-                Curve(
-                    _device_name(devices, number),
-                    self._monitor.history(f"{figure}:{device.id}"),
-                    _DEVICE_COLOURS[number % len(_DEVICE_COLOURS)],
-                )
-                for number, device in enumerate(devices)
-                if values[number] is not None
+    def _on_sampled(self, sample: MonitorSample) -> None:
+        machine = sample.machine
+        self.devices.show_sample(machine)
+        self._show_tiles(sample)
+        self._show_told()
+        self._graphs["memory"].set_top(float(machine.ram_total_bytes))
+        self._graphs["vram"].set_top(
+            max((float(d.total_bytes or 0) for d in machine.devices), default=0.0)
+        )
+        for place, graph in enumerate(self._shown):
+            QTimer.singleShot(
+                place * _GRAPHS_APART, graph, partial(graph.refresh, machine.monotonic)
             )
-            if not curves:
-                continue
-            if figure not in self._graphs:
-                self._graphs[figure] = GraphPanel(self._theme, title, _number)
-            self._graphs[figure].set_curves(curves)
 
     def _show_tiles(self, sample: MonitorSample) -> None:
         machine = sample.machine
@@ -230,10 +241,6 @@ class MonitorPage(QWidget):
         self._tiles["ram"].show_value(
             bytes_text(machine.ram_used_bytes), f"of {bytes_text(machine.ram_total_bytes)}"
         )
-        for device in machine.devices:
-            tile = self._device_tiles.get(device.id)
-            if tile is not None:
-                tile.show_value(_device_value(device), _device_more(device))
 
     def _show_engine_tiles(self, rates: EngineRates) -> None:
         self._tiles["decode"].show_value(_number(rates.decode_tokens_per_second), "tok/s")
@@ -243,19 +250,13 @@ class MonitorPage(QWidget):
         self._tiles["kv"].show_value("–" if kv is None else f"{kv * 100:.0f} %", "in use")
 
 
-def _fill(
-    grid: QGridLayout, widgets: list[QWidget] | list[Tile] | list[GraphPanel], columns: int
-) -> None:
+def _fill(grid: QGridLayout, widgets: list[Tile] | list[GraphPanel], columns: int) -> None:
     while grid.takeAt(0) is not None:
         pass
     for column in range(8):
         grid.setColumnStretch(column, 1 if column < columns else 0)
     for number, widget in enumerate(widgets):
         grid.addWidget(widget, number // columns, number % columns)
-
-
-def _device_name(devices: tuple[DeviceSample, ...], number: int) -> str:
-    return devices[0].name if len(devices) == 1 else f"GPU {number}"
 
 
 def _number(value: float) -> str:
@@ -266,29 +267,10 @@ def _gibibytes(value: float) -> str:
     return f"{value / _GIB:.1f}"
 
 
-def _highest_memory(machine: Sample) -> float:
-    totals = [machine.ram_total_bytes, *(d.total_bytes or 0 for d in machine.devices)]
-    return float(max(totals))
-
-
-def _accelerator_text(name: str, total: int | None) -> str:
-    return f"{name} ({bytes_text(total)})" if total else name
-
-
-def _device_value(device: DeviceSample) -> str:
-    if device.used_bytes is None:
-        return "–"
-    if device.total_bytes:
-        return bytes_pair(device.used_bytes, device.total_bytes)
-    return bytes_text(device.used_bytes)
-
-
-def _device_more(device: DeviceSample) -> str:
-    parts = []
-    if device.utilisation_percent is not None:
-        parts.append(f"{device.utilisation_percent:.0f} % busy")
-    if device.power_watts is not None:
-        parts.append(f"{device.power_watts:.0f} W")
-    if device.temperature_celsius is not None:
-        parts.append(f"{device.temperature_celsius:.0f} °C")
-    return " · ".join(parts)
+def _accelerator_texts(machine: Machine) -> list[str]:
+    """Each with its memory; equal ones together: "8 x NVIDIA H100 (79.1 GiB)"."""
+    texts = Counter(
+        f"{device.name} ({bytes_text(device.total_bytes)})" if device.total_bytes else device.name
+        for device in machine.accelerators
+    )
+    return [f"{count} x {text}" if count > 1 else text for text, count in texts.items()]

@@ -23,6 +23,7 @@ _log = logging.getLogger(__name__)
 
 HISTORY_SECONDS: Final = 600
 _PERIOD_SECONDS: Final = 1.0
+_FRESH_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,12 @@ class History:
     def points(self, now: float) -> tuple[list[float], list[float]]:
         """Ages (seconds, 0 is now, the past is negative) and values, oldest first."""
         return [moment - now for moment, _ in self._values], [value for _, value in self._values]
+
+    def latest(self, now: float) -> float | None:
+        """The last value, None where there was none in the last seconds."""
+        if not self._values or now - self._values[-1][0] > _FRESH_SECONDS:
+            return None
+        return self._values[-1][1]
 
     @property
     def largest(self) -> float:

@@ -6,8 +6,11 @@ import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from m1desk.ui.widgets.text_label import shrinkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,11 +28,16 @@ _MINUTE: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One line of a graph: its name, its history, its colour's name in the palette."""
+    """One line of a graph: its name, its history, its colour's name in the palette.
+
+    Of those that are not listed the legend has the colours only, in their order.
+    """
 
     name: str
     history: History
     colour: str
+    dashed: bool = False
+    is_listed: bool = True
 
 
 class GraphPanel(QFrame):
@@ -56,6 +64,7 @@ class GraphPanel(QFrame):
         self._top = top
         self._scale = scale
         self._curves: tuple[Curve, ...] = ()
+        self._unlisted = ""
         self._now = 0.0
         self._span = 0
         self._plot: Any = None
@@ -65,6 +74,8 @@ class GraphPanel(QFrame):
         self._heading.setProperty("tone", "strong")
         self._legend = QLabel()
         self._legend.setProperty("tone", "muted")
+        self._legend.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self._legend.setWordWrap(True)
         self._lay_out()
         self.setMinimumHeight(200)
         theme.changed.connect(self._on_theme_changed)
@@ -74,9 +85,15 @@ class GraphPanel(QFrame):
         """Whether the graph itself was made; that waits until the panel is seen."""
         return self._plot is not None
 
-    def set_curves(self, curves: tuple[Curve, ...]) -> None:
-        """Choose what is drawn."""
+    @property
+    def curves(self) -> tuple[Curve, ...]:
+        """What is drawn."""
+        return self._curves
+
+    def set_curves(self, curves: tuple[Curve, ...], unlisted: str = "") -> None:
+        """Choose what is drawn; `unlisted` names those together that are not listed."""
         self._curves = curves
+        self._unlisted = unlisted
         if self._plot is not None:
             self._make_lines()
 
@@ -87,9 +104,9 @@ class GraphPanel(QFrame):
     def refresh(self, now: float) -> None:
         """Draw the histories as they are at `now` (monotonic seconds), if anybody can see it."""
         self._now = now
-        self._show_values()
         if self._plot is None or not self.isVisible():
             return
+        self._show_values()
         oldest = 0.0
         for curve, line in zip(self._curves, self._lines, strict=True):
             ages, values = curve.history.points(now)
@@ -110,9 +127,8 @@ class GraphPanel(QFrame):
     def _lay_out(self) -> None:
         metrics = self._theme.metrics
         head = QHBoxLayout()
-        head.addWidget(self._heading)
-        head.addStretch(1)
-        head.addWidget(self._legend)
+        head.addWidget(self._heading, 0, Qt.AlignmentFlag.AlignTop)
+        head.addWidget(shrinkable(self._legend), 1)
         layout = self._column = QVBoxLayout(self)
         layout.setContentsMargins(
             metrics.space_l, metrics.space_m, metrics.space_l, metrics.space_s
@@ -164,8 +180,10 @@ class GraphPanel(QFrame):
         self._plot.showGrid(x=False, y=True, alpha=0.12)
         for curve, line in zip(self._curves, self._lines, strict=True):
             colour = getattr(palette, curve.colour)
-            line.setPen(pyqtgraph.mkPen(QColor(colour), width=1))  # 2 would double the work
-        if self._lines:
+            style = Qt.PenStyle.DashLine if curve.dashed else Qt.PenStyle.SolidLine
+            # A width of 2 would double the work.
+            line.setPen(pyqtgraph.mkPen(QColor(colour), width=1, style=style))
+        if self._lines and self._curves[0].is_listed:
             veil = QColor(getattr(palette, self._curves[0].colour))
             veil.setAlpha(28)
             self._lines[0].setFillLevel(0)
@@ -174,11 +192,18 @@ class GraphPanel(QFrame):
     def _show_values(self) -> None:
         parts = []
         for curve in self._curves:
-            _, values = curve.history.points(self._now)
-            value = self._write(values[-1]) if values else "–"
-            colour = getattr(self._theme.palette, curve.colour)
-            parts.append(f'<span style="color:{colour}">●</span>&nbsp;{curve.name} {value}')
-        self._legend.setText("&nbsp;&nbsp;&nbsp;".join(parts))
+            if curve.is_listed:
+                value = curve.history.latest(self._now)
+                words = f" {curve.name} {'–' if value is None else self._write(value)}"
+                parts.append(self._dot(curve) + words.replace(" ", "&nbsp;"))
+        if self._unlisted:
+            unlisted = (curve for curve in self._curves if not curve.is_listed)
+            dots = "".join(self._dot(curve) for curve in unlisted if not curve.dashed)
+            parts.append(dots + f" {self._unlisted}".replace(" ", "&nbsp;"))
+        self._legend.setText(" &nbsp;&nbsp;".join(parts))  # it may be broken between curves
+
+    def _dot(self, curve: Curve) -> str:
+        return f'<span style="color:{getattr(self._theme.palette, curve.colour)}">●</span>'
 
     def _ceiling(self) -> float:
         if self._top is not None:

@@ -2,7 +2,8 @@
 
 A recording is a JSON file. `files` are paths below the root and their text, `links` symbolic links
 to drivers, `nvml` NVML's answers by function and arguments ({"error": 3} raises that code, another
-object is a structure), `sysctl` macOS's variables, `engine` the devices the engine lists.
+object is a structure, a list of objects an array of structures), `sysctl` macOS's variables,
+`engine` the devices the engine lists.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import pynvml
 from m1desk.hardware import Ram, Sources
 from m1desk.hardware.engine_view import parse_devices
 
-RECORDINGS = Path(__file__).parent / "recordings"
+RECORDINGS = Path(__file__).parents[1] / "hardware" / "recordings"
 
 
 class RecordedNvml:
@@ -43,11 +44,16 @@ class RecordedNvml:
     def replay(self, name: str, *arguments: object) -> Any:
         key = ",".join(map(str, arguments))
         answer = self.answers.get(name, {}).get(key, {"error": pynvml.NVML_ERROR_NOT_SUPPORTED})
-        if not isinstance(answer, dict):
-            return answer
-        if "error" in answer:
+        if isinstance(answer, dict) and "error" in answer:
             raise pynvml.NVMLError(answer["error"])
-        return SimpleNamespace(**answer)
+        return _structure(answer)
+
+
+def _structure(answer: Any) -> Any:
+    """Objects become structures with fields, also inside of arrays and other structures."""
+    if isinstance(answer, dict):
+        return SimpleNamespace(**{name: _structure(value) for name, value in answer.items()})
+    return [_structure(value) for value in answer] if isinstance(answer, list) else answer
 
 
 def write_tree(root: Path, files: dict[str, str]) -> None:
@@ -60,7 +66,8 @@ def write_tree(root: Path, files: dict[str, str]) -> None:
 
 def load(name: str) -> dict[str, Any]:
     """The recording's content, to be changed before `play`."""
-    return json.loads((RECORDINGS / f"{name}.json").read_text())
+    content: dict[str, Any] = json.loads((RECORDINGS / f"{name}.json").read_text())
+    return content
 
 
 def play(recording: dict[str, Any], root: Path) -> Sources:
