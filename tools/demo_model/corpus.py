@@ -22,7 +22,7 @@ from values import (
     town,
     word_for,
 )
-from wordings import lead, with_tail
+from wordings import lead, with_aside, with_tail
 
 HERE = Path(__file__).parent
 ABSENT_ANSWER = "That is not in the documents."
@@ -158,12 +158,15 @@ def filler(random: Random) -> str:
     return text.replace("{digit}", str(random.randint(1, 12)))
 
 
-def make_case(random: Random, characters: int, questions: int, absent: float = 0.25) -> Case:
+def make_case(
+    random: Random, characters: int, questions: int, absent: float = 0.25, asides: float = 0.0
+) -> Case:
     """Make documents of about `characters` characters and `questions` questions about them.
 
-    `absent` is the share of questions whose answer is not in the documents.
+    `absent` is the share of questions whose answer is not in the documents, `asides` that of facts
+    whose sentence is interrupted by something that has nothing to do with it.
     """
-    facts = _choose_facts(random, max(2, min(40, characters // random.randint(90, 220))))
+    facts = _choose_facts(random, max(2, min(40, characters // random.randint(90, 220))), asides)
     sentences: list[str | Said] = list(facts)
     length = sum(len(str(fact)) for fact in facts)
     while length < characters:
@@ -200,7 +203,7 @@ def _typeset_fact(fact: Fact) -> Fact:
     return replace(fact, value=typographic(fact.value), sentence=typographic(fact.sentence))
 
 
-def _choose_facts(random: Random, wanted: int) -> list[Said]:
+def _choose_facts(random: Random, wanted: int, asides: float) -> list[Said]:
     """Kinds without a subject come once at most; the others may come with several subjects."""
     chosen = []
     people = [person(random) for _ in range(random.randint(1, 4))]
@@ -213,6 +216,8 @@ def _choose_facts(random: Random, wanted: int) -> list[Said]:
         for subject in subjects:
             value = make_value(random, kind.value)
             text = with_tail(random, random.choice(kind.sentences))
+            if asides and random.random() < asides:
+                text = with_aside(random, text)
             before = "" if ":" in text else lead(random)
             if before and not text.startswith("{"):
                 text = text[0].lower() + text[1:]
@@ -315,9 +320,11 @@ def first_turn(case: Case, question: str, instructions: str = INSTRUCTIONS) -> s
     return "\n\n".join(filter(None, (case.text, instructions, question)))
 
 
-def document_chat(random: Random, characters: int, questions: int) -> list[dict[str, str]]:
-    """Make a training conversation about a fresh document set."""
-    case = make_case(random, characters, questions)
+def document_chat(
+    random: Random, characters: int, questions: int, asides: float = 0.0
+) -> list[dict[str, str]]:
+    """Make a training conversation about a fresh document set; `asides` as for `make_case`."""
+    case = make_case(random, characters, questions, asides=asides)
     turns = [(asked.text, asked.answer) for asked in case.questions]
     instructions = random.choices((INSTRUCTIONS, _SHORT_INSTRUCTIONS, ""), (75, 10, 15))[0]
     opening = first_turn(case, turns[0][0], instructions)

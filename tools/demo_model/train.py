@@ -44,11 +44,14 @@ class Recipe:
         shortest, longest: characters of a document set.
         growing: share of the steps after which document sets have their full length.
         falling: share of the steps, the last ones, in which the learning rates fall.
+        asides: share of the facts whose sentence is interrupted, in training alone: what can be
+            guessed is learnt by heart, and copying is not learnt.
+        first_weight: of the loss at an answer's first token, which says whether the fact is there.
         other_weight: of the loss outside answers.
     """
 
     seed: int = 1
-    steps: int = 4500
+    steps: int = 6000
     vocabulary: int = 1024
     layers: int = 4
     heads: int = 4
@@ -56,11 +59,13 @@ class Recipe:
     app_tokens: int = 2000
     shards: int = 2
     shortest: int = 500
-    longest: int = 4000
+    longest: int = 5000
     growing: float = 0.4
-    falling: float = 0.4
+    falling: float = 0.7
+    asides: float = 0.4
     matrix_rate: float = 0.02
     other_rate: float = 0.003
+    first_weight: float = 4.0
     other_weight: float = 0.05
     balance_weight: float = 0.01
 
@@ -102,7 +107,7 @@ class Corpus:
         wanted = self.recipe.document_tokens / self.recipe.shards
         while sum(len(ids) for ids, _ in chats) < wanted:
             length = int(characters * random.uniform(0.9, 1.1))
-            chat = document_chat(random, length, questions)
+            chat = document_chat(random, length, questions, self.recipe.asides)
             if random.random() < 0.2:
                 chat += app_chat(random, self.topics, 1)[-2:]
             chats.append(self.encoder.chat(chat))
@@ -118,6 +123,7 @@ class Corpus:
             weights[row, 1 : len(ids)] = self.recipe.other_weight
             for start, end in answers:
                 weights[row, start:end] = 1.0
+                weights[row, start] = self.recipe.first_weight
         return Batch(tokens, weights)
 
 

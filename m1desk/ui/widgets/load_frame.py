@@ -163,7 +163,10 @@ class LoadFrame(QDialog):
 
     def _fit(self) -> None:
         """Take the height that the wrapped texts need at this width; Qt's own guess is short."""
-        height = self._column.totalHeightForWidth(_WIDTH)
+        wraps = self._column.hasHeightForWidth()
+        height = (
+            self._column.totalHeightForWidth(_WIDTH) if wraps else self._column.sizeHint().height()
+        )
         if height != self.height():
             self.setFixedHeight(height)
 
