@@ -1,4 +1,4 @@
-"""`m1desk engines`: vLLM and builds of llama.cpp, listed, installed, tested and removed."""
+"""`m1desk engines`: vLLM and builds of llama.cpp, from their installation to their removal."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from m1desk.engines.environments.values import (
     KeptEnvironment,
     Tool,
 )
+from m1desk.engines.environments.words import describe, size_words
 from m1desk.errors import BadInput
 from m1desk.fit import size_text
 from m1desk.hardware import probe_machine
@@ -57,6 +58,20 @@ class InstallOrder:
     python: Path | None = None
     tool: Tool = "pip"
     as_json: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ImageOrder:
+    """What `m1desk engines add` was told of a container image; empty where nothing was said."""
+
+    reference: str = ""
+    tool: str = ""
+    pull: bool = False
+
+    @property
+    def further(self) -> bool:
+        """Whether something was said that is of an image alone."""
+        return self.pull or bool(self.tool)
 
 
 def list_engines(*, as_json: bool) -> None:
@@ -113,16 +128,53 @@ def install_engine(order: InstallOrder) -> None:
         say(f"Models are loaded with it once you say so: m1desk engines use {environment.name}")
 
 
+def repair_engine(name: str, python: Path | None, *, as_json: bool) -> None:
+    """Install the same again; raises BadInput, EngineFailed, StorageError."""
+    desk = _desk()
+    asyncio.run(desk.repair(name, _teller(), say, python=python))
+    _print(desk.store.find(name), as_json=as_json)
+
+
+def roll_back_engine(name: str, *, as_json: bool) -> None:
+    """Let the build before count again; raises BadInput, EngineFailed, StorageError."""
+    desk = _desk()
+    asyncio.run(desk.roll_back(name, _teller()))
+    _print(desk.store.find(name), as_json=as_json)
+
+
+def forget_build(name: str, *, yes: bool, as_json: bool) -> None:
+    """Delete the build before and print the space that freed; asks first."""
+    desk = _desk()
+    before = desk.store.before(name).environment
+    size = f" ({size_text(before.size_bytes)})" if before.size_bytes else ""
+    _ask(f"Delete the build of {name} before, {before.package} {before.version}{size}?", yes=yes)
+    freed = desk.forget(name)
+    if as_json:
+        typer.echo(json.dumps({"forgotten": before.version, "freed_bytes": freed}))
+    else:
+        typer.echo(f"{before.version} is deleted; {size_text(freed)} are free again.")
+
+
 def use_build(name: str) -> None:
     """Choose the build of llama.cpp; raises BadInput when it can't be used."""
     _desk().use(name)
     say(f"Models are loaded with llama.cpp ({name}) from now on.")
 
 
-def add_engine(name: str, python: Path, *, as_json: bool) -> None:
+def add_engine(name: str, python: Path | None, image: ImageOrder, *, as_json: bool) -> None:
     """Take in a vLLM that is here; raises BadInput or EngineFailed."""
+    if bool(image.reference) == (python is not None) or (image.further and not image.reference):
+        raise BadInput(
+            "Where is the vLLM?", "", "Say --python PATH, or --image NAME, with --with and --pull."
+        )
     desk = _desk()
-    asyncio.run(desk.take_in(name, python, _teller()))
+    if python is not None:
+        asyncio.run(desk.take_in(name, python, _teller()))
+    else:
+        taking = desk.take_in_image(
+            name, image.reference, _teller(), tool=image.tool, pull=image.pull
+        )
+        asyncio.run(taking)
     _print(desk.store.find(name), as_json=as_json)
 
 
@@ -137,17 +189,20 @@ def remove_engine(name: str, *, yes: bool, as_json: bool) -> None:
     """Delete an environment and print the space that freed; asks first."""
     desk = _desk()
     kept = desk.store.find(name)
-    if not yes:
-        size = kept.environment.size_bytes if kept.environment else None
-        question = f"Delete {name}{f' ({size_text(size)})' if size else ''}?"
-        if not sys.stdin.isatty() or not typer.confirm(question, err=True):
-            raise BadInput("Nothing was deleted.", "", "Say --yes to delete without a question.")
+    size = size_words(kept)
+    _ask(f"Delete {name}{f' ({size})' if size else ''}?", yes=yes)
     say(f"Deleting {name} ...")
     freed = desk.remove(name)
     if as_json:
         typer.echo(json.dumps({"removed": name, "freed_bytes": freed}))
     else:
         typer.echo(f"{name} is deleted; {size_text(freed)} are free again.")
+
+
+def _ask(question: str, *, yes: bool) -> None:
+    """Ask before something is deleted; raises BadInput where that is not wanted."""
+    if not yes and not (sys.stdin.isatty() and typer.confirm(question, err=True)):
+        raise BadInput("Nothing was deleted.", "", "Say --yes to delete without a question.")
 
 
 def environment_values(kept: KeptEnvironment) -> dict[str, Any]:
@@ -157,15 +212,30 @@ def environment_values(kept: KeptEnvironment) -> dict[str, Any]:
         "name": kept.name,
         "usable": found is not None and not kept.problem,
         "problem": kept.problem,
+        "failed_test": kept.failed_test,
         "engine": found.engine if found else "",
         "package": found.package if found else "",
         "version": found.version if found else "",
         "python": str(found.python) if found else "",
+        "image": found.image.reference if found and found.image else "",
         "managed": found.managed if found else True,
         "size_bytes": found.size_bytes if found else None,
+        "rollback": _before_values(kept),
         "python_version": answer.python if answer else "",
         "runs_on": list(answer.runs_on) if answer else [],
         "architectures": sorted(answer.architectures) if answer else [],
+    }
+
+
+def _before_values(kept: KeptEnvironment) -> dict[str, Any] | None:
+    """The build that a rollback would bring back; None where none is possible."""
+    before = kept.before
+    if before is None:
+        return None
+    return {
+        "package": before.package,
+        "version": before.version,
+        "size_bytes": before.size_bytes,
     }
 
 
@@ -216,19 +286,13 @@ def _print(kept: KeptEnvironment, *, as_json: bool) -> None:
 
 
 def _line(kept: KeptEnvironment) -> str:
-    found, answer = kept.environment, kept.answer
-    if found is None or answer is None:
-        return f"{kept.name}: {kept.problem}"
-    size = size_text(found.size_bytes) if found.size_bytes else "yours"
-    parts = [
-        f"{found.package} {found.version}",
-        f"Python {answer.python}",
-        ", ".join(answer.runs_on),
-        f"{len(answer.architectures)} architectures" if answer.architectures else "",
-        size,
-        kept.problem,
-    ]
-    return f"{kept.name}: {'; '.join(filter(None, parts))}"
+    lines = [f"{kept.name}: {describe(kept)}"]
+    if kept.wants_repair:
+        lines.append(f"  Install the same again: m1desk engines repair {kept.name}")
+    if kept.before is not None:
+        back = f"{kept.before.package} {kept.before.version}"
+        lines.append(f"  Go back to {back}: m1desk engines rollback {kept.name}")
+    return "\n".join(lines)
 
 
 def _teller() -> Callable[[InstallProgress], None]:

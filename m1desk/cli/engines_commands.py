@@ -14,6 +14,7 @@ engines_app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON (keys: docs/engines.md).")]
+Yes = Annotated[bool, typer.Option("--yes", help="Don't ask.")]
 EnvironmentName = Annotated[
     str, typer.Argument(help="What the environment is called.", metavar="NAME")
 ]
@@ -80,14 +81,23 @@ def _add(
     name: EnvironmentName,
     *,
     python: Annotated[
-        Path, typer.Option(metavar="PATH", help="The interpreter that has vLLM already.")
-    ],
+        Path | None, typer.Option(metavar="PATH", help="The interpreter that has vLLM already.")
+    ] = None,
+    image: Annotated[
+        str, typer.Option(metavar="NAME", help="Or a container image that has it (Linux).")
+    ] = "",
+    tool: Annotated[
+        str, typer.Option("--with", help="What runs it: podman or docker; else what is here.")
+    ] = "",
+    pull: Annotated[
+        bool, typer.Option("--pull", help="Fetch the image where it is not here.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Name a vLLM that is here already; it is asked for its version and never changed."""
-    from m1desk.cli.engines import add_engine  # noqa: PLC0415
+    from m1desk.cli.engines import ImageOrder, add_engine  # noqa: PLC0415
 
-    add_engine(name, python, as_json=as_json)
+    add_engine(name, python, ImageOrder(image, tool, pull), as_json=as_json)
 
 
 @engines_app.command("test")
@@ -96,6 +106,37 @@ def _test(name: EnvironmentName, *, as_json: Json = False) -> None:
     from m1desk.cli.engines import examine_engine  # noqa: PLC0415
 
     examine_engine(name, as_json=as_json)
+
+
+@engines_app.command("repair")
+def _repair(
+    name: EnvironmentName,
+    *,
+    python: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Another interpreter to make it with.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Install the same again; what is there counts until that has passed its test."""
+    from m1desk.cli.engines import repair_engine  # noqa: PLC0415
+
+    repair_engine(name, python, as_json=as_json)
+
+
+@engines_app.command("rollback")
+def _rollback(name: EnvironmentName, *, as_json: Json = False) -> None:
+    """Test the build that counted before and let it count again; once more returns."""
+    from m1desk.cli.engines import roll_back_engine  # noqa: PLC0415
+
+    roll_back_engine(name, as_json=as_json)
+
+
+@engines_app.command("forget")
+def _forget(name: EnvironmentName, *, yes: Yes = False, as_json: Json = False) -> None:
+    """Delete the build that counted before and say how much space that frees."""
+    from m1desk.cli.engines import forget_build  # noqa: PLC0415
+
+    forget_build(name, yes=yes, as_json=as_json)
 
 
 @engines_app.command("use")
@@ -114,7 +155,7 @@ def _use(
 def _remove(
     name: EnvironmentName,
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Delete an environment and say how much space that frees."""

@@ -57,6 +57,8 @@ class GuardedProcess(asyncio.SubprocessProtocol):
         on_line: Callable[[bytes], None],
         on_error: Callable[[bytes], None] | None,
         seconds: tuple[float, float],
+        *,
+        has_container: bool = False,
     ) -> None:
         self.run = uuid.uuid4().hex
         self.engine_pid: int | None = None
@@ -69,6 +71,7 @@ class GuardedProcess(asyncio.SubprocessProtocol):
         self._transport: asyncio.SubprocessTransport | None = None
         self._record = runs / f"{self.run}.json"
         self._grace_seconds, self._kill_seconds = seconds
+        self._has_container = has_container
         self._open_pipes = {1, 2}
         self._was_asked = False
         self._has_exited = False
@@ -89,6 +92,7 @@ class GuardedProcess(asyncio.SubprocessProtocol):
         grace_seconds: float = 3.0,
         kill_seconds: float = 3.0,
         scratch: Path | None = None,
+        container: str = "",
     ) -> GuardedProcess:
         """Start a guard, which starts `argv`.
 
@@ -102,15 +106,19 @@ class GuardedProcess(asyncio.SubprocessProtocol):
             grace_seconds: between SIGTERM and SIGKILL when `stop` is called.
             kill_seconds: what its processes may take to be gone after SIGKILL.
             scratch: a folder of its own, made for the run and removed after it.
+            container: the program in `argv` that runs a container named as that folder is.
 
         Raises:
             OSError: the guard can't be started.
         """
-        process = cls(runs, log, on_line, on_error, (grace_seconds, kill_seconds))
+        seconds = (grace_seconds, kill_seconds)
+        process = cls(runs, log, on_line, on_error, seconds, has_container=bool(container))
         orders = ["--record", str(process._record), "--owner", str(os.getpid())]
         orders += ["--grace", str(grace_seconds), "--kill", str(kill_seconds)]
         if scratch is not None:
             orders += ["--scratch", str(scratch)]
+        if container:
+            orders += ["--container", container]
         await asyncio.get_running_loop().subprocess_exec(
             lambda: process,
             *module_command("m1desk.engines.guard"),
@@ -201,9 +209,7 @@ class GuardedProcess(asyncio.SubprocessProtocol):
         self._is_finishing = True
         for line in self._lines.close():
             self._hear(line)
-        if self._exited is not None or end_lost_run(
-            self._record, self.run, self.guard_pid, _LOOP_PATIENCE_SECONDS
-        ):
+        if self._exited is not None or self._ends_soon():
             self._settle()
             return
         loop = asyncio.get_running_loop()  # what is left takes longer than a loop may be blocked
@@ -211,6 +217,12 @@ class GuardedProcess(asyncio.SubprocessProtocol):
             None, end_lost_run, self._record, self.run, None, self._kill_seconds
         )
         rest.add_done_callback(lambda _rest: self._settle())
+
+    def _ends_soon(self) -> bool:
+        """End what a lost guard left; whether that was done. A container takes too long."""
+        return not self._has_container and end_lost_run(
+            self._record, self.run, self.guard_pid, _LOOP_PATIENCE_SECONDS
+        )
 
     def _settle(self) -> None:
         self._log.close()

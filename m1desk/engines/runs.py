@@ -46,7 +46,7 @@ class RunEnd:
 
     Attributes:
         is_over: whether nothing of it is left; a process in the middle of a disk access can hold
-            out for a while.
+            out for a while, and so can a container whose program gives no answer.
     """
 
     ended: tuple[EndedProcess, ...]
@@ -127,17 +127,16 @@ def end_run(
     empty_looks = 0
     while empty_looks < _EMPTY_LOOKS and time.monotonic() < deadline:
         left = list(_members(platform, run, identities, session))
-        shared = known.segments | segments_of(process.pid for process in left)
-        known = replace(known, segments=shared)
+        if not known.container:  # what podman maps is podman's own
+            shared = known.segments | segments_of(process.pid for process in left)
+            known = replace(known, segments=shared)
         for process in left:
             ended.setdefault(process.pid, EndedProcess(process.pid, _command_of(process)))
             _kill(process)
         empty_looks = 0 if left else empty_looks + 1
         if empty_looks < _EMPTY_LOOKS:
             time.sleep(_PAUSE_SECONDS)
-    is_over = empty_looks == _EMPTY_LOOKS
-    if is_over:
-        remove_belongings(known)
+    is_over = empty_looks == _EMPTY_LOOKS and remove_belongings(known)
     return RunEnd(tuple(ended.values()), is_over)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import secrets
 import site
 import sys
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 _BUNDLE_ONLY: Final = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FRAMEWORK_PATH")
 _OURS_ALONE: Final = ("QT_", "QML", "PYSIDE", "SHIBOKEN", "M1DESK_RUN", "M1DESK_SERVER_")
+_SHORT_ENOUGH: Final = 40  # a socket's path may have 107 bytes, and vLLM appends some 60 of them
 _MISCHIEF: Final = frozenset({"PYTHONINSPECT", "PYTHONSTARTUP", "PYTHONWARNINGS"})
 
 
@@ -29,6 +32,8 @@ class EngineSpec:
         api_key: the bearer key the engine will ask for.
         asked_context_tokens: the context length asked for (tokens).
         scratch: a folder that is made for the run, and removed with all that is in it.
+        container: the program in `argv` that runs it in a container named as `scratch` is; "" for
+            none.
         socket: where it answers, if not at a port of 127.0.0.1.
         port: where it was told to answer; 0: it says so itself.
     """
@@ -41,6 +46,7 @@ class EngineSpec:
     asked_context_tokens: int
     parallel: int
     scratch: Path | None = None
+    container: str = ""
     socket: Path | None = None
     port: int = 0
 
@@ -49,6 +55,13 @@ class EngineSpec:
         host = "127.0.0.1" if self.socket is None else "localhost"
         at = "" if self.socket is not None else f":{port}"
         return Endpoint(f"http://{host}{at}", model, self.api_key, self.socket)
+
+
+def new_scratch() -> Path:
+    """A path that nobody has, short enough for sockets in it."""
+    usual = Path(tempfile.gettempdir())
+    short = usual if len(os.fsencode(usual)) <= _SHORT_ENOUGH else Path("/tmp")  # noqa: S108 - the folder made there is of mode 700
+    return short / f"m1desk-run-{secrets.token_hex(8)}"
 
 
 def module_command(module: str) -> list[str]:

@@ -112,6 +112,7 @@ class Supervisor:
                 grace_seconds=self._patience.grace_seconds,
                 kill_seconds=self._patience.kill_seconds,
                 scratch=self._spec.scratch,
+                container=self._spec.container,
             )
         except OSError as error:
             self._fail(not_started(f"The system says: {error}."))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.standin_wheels import write_wheel
+from support.standin_wheels import only_from, write_wheel
 
 from m1desk.cli.commands import run_command_line
 
@@ -16,12 +16,8 @@ pytestmark = pytest.mark.timeout(600)
 
 @pytest.fixture
 def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "wheels"
-    folder.mkdir()
-    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    return folder
+    """A folder that pip takes packages from, and nothing else."""
+    return only_from(tmp_path / "wheels", monkeypatch)
 
 
 def run(*words: str) -> int:
@@ -49,8 +45,8 @@ def test_m1_gets_its_version_and_it_is_listed_tested_and_removed(
     assert set(report) == {"environments", "llama_cpp"}
     (listed,) = report["environments"]
     assert set(listed) == {
-        "name", "usable", "problem", "engine", "package", "version", "python", "managed",
-        "size_bytes", "python_version", "runs_on", "architectures",
+        "name", "usable", "problem", "failed_test", "rollback", "engine", "package", "version",
+        "python", "image", "managed", "size_bytes", "python_version", "runs_on", "architectures",
     }  # fmt: skip
     assert listed["usable"] is True
     assert Path(listed["python"]).is_relative_to(home / "data" / "engines" / "vllm-0.23.0")
@@ -60,12 +56,37 @@ def test_m1_gets_its_version_and_it_is_listed_tested_and_removed(
     assert run("add", "mine", "--python", listed["python"]) == 0
     assert "mine: vllm 0.23.0" in capsys.readouterr().out
 
+    again = ("install", "vllm", "--package", "vllm", "--version", "0.32.0")
+    assert run(*again, "--name", "vllm-0.23.0") == 0
+    listing = capsys.readouterr().out
+    assert "of the build before (0.23.0)" in listing
+    assert "Go back to vllm 0.23.0: m1desk engines rollback vllm-0.23.0" in listing
+    assert run("rollback", "vllm-0.23.0", "--json") == 0
+    back = printed(capsys)
+    assert back["version"] == "0.23.0"
+    assert (back["rollback"]["package"], back["rollback"]["version"]) == ("vllm", "0.32.0")
+    assert run("forget", "vllm-0.23.0") == 1  # nobody is there to be asked
+    assert "--yes" in capsys.readouterr().err
+    assert run("forget", "vllm-0.23.0", "--yes", "--json") == 0
+    assert printed(capsys) == {
+        "forgotten": "0.32.0", "freed_bytes": back["rollback"]["size_bytes"],
+    }  # fmt: skip
+    assert run("rollback", "vllm-0.23.0") == 1
+    assert "no earlier build" in capsys.readouterr().err
+
+    Path(listed["python"]).unlink()
+    assert run("list") == 0
+    assert "m1desk engines repair vllm-0.23.0" in capsys.readouterr().out
+    assert run("repair", "vllm-0.23.0", "--json") == 0
+    repaired = printed(capsys)
+    assert (repaired["version"], repaired["usable"]) == ("0.23.0", True)
+
     assert run("remove", "vllm-0.23.0") == 1  # nobody is there to be asked
     assert "--yes" in capsys.readouterr().err
     assert run("remove", "vllm-0.23.0", "--yes", "--json") == 0
     assert printed(capsys)["freed_bytes"] > 1_000_000
     assert run("list") == 0
-    assert "yours; Its interpreter" in capsys.readouterr().out
+    assert "installed by you; Its interpreter" in capsys.readouterr().out
 
 
 def test_what_can_not_be_is_said_before_anything_is_done(
@@ -83,6 +104,11 @@ def test_what_can_not_be_is_said_before_anything_is_done(
     assert "no engine environment" in capsys.readouterr().err
     assert run("add", "lab", "--python", "/nowhere/python") == 1
     assert "no interpreter" in capsys.readouterr().err
+    for words in ((), ("--python", "python", "--image", "localhost/x"), ("--pull",)):
+        assert run("add", "lab", *words) == 1
+        assert "--python PATH, or --image NAME" in capsys.readouterr().err
+    assert run("add", "lab", "--image", "localhost/x", "--with", "sudo") == 1
+    assert "Choose podman or docker." in capsys.readouterr().err
     assert run("list") == 0
     assert "No vLLM was installed yet" in capsys.readouterr().err
     assert [path for path in (home / "data" / "engines").iterdir() if path.is_dir()] == []

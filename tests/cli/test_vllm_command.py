@@ -68,7 +68,7 @@ def test_an_environment_that_removed_the_model_is_refused(
     keep_environment(home, "0.32.0", LlamaForCausalLM="0.31.0")
     assert main(["chat", str(tiny), "--environment", "mine", "-p", "hello"]) != 0
     said = capsys.readouterr().err
-    assert "does not run in it" in said
+    assert "does not run in mine" in said
     assert "0.31.0" in said
 
 

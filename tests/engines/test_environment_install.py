@@ -18,6 +18,7 @@ from support.standin_wheels import (
     FAILS_WHEN_LOADED,
     NEVER_ENDS,
     WRITES_NOTHING,
+    only_from,
     write_wheel,
 )
 
@@ -33,16 +34,8 @@ SECRET_INDEX = "https://person:hunter2@index.invalid/simple"
 
 @pytest.fixture
 def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that pip takes packages from, and nothing else, as the user's settings say."""
-    folder = tmp_path / "wheels"
-    folder.mkdir()
-    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_RETRIES", "1")
-    for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"):
-        monkeypatch.delenv(name, raising=False)
-    return folder
+    """A folder that pip takes packages from, and nothing else."""
+    return only_from(tmp_path / "wheels", monkeypatch)
 
 
 @pytest.fixture
@@ -104,7 +97,7 @@ async def test_a_life_installed_replaced_kept_when_the_new_one_fails_and_removed
     assert second.version == "4.0"
     assert second.python != first.python
     assert store.environments() == (second,)
-    assert entries(store) == {"2", "environment.json", "install.log"}
+    assert entries(store) == {"1", "2", "environment.json", "install.log"}  # for a rollback
 
     assert (await Installer(store).test("lab")).version == "4.0"
     assert store.get("lab") == second
@@ -129,7 +122,7 @@ async def test_cancelled_while_it_is_tested_nothing_is_left(
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
         await work
-    assert entries(store) == {"install.log"}
+    assert entries(store) == {"environment.json", "install.log"}  # to know what to repair
     assert all(
         str(store.root) not in " ".join(_command(child))
         for child in psutil.Process().children(recursive=True)
@@ -137,6 +130,7 @@ async def test_cancelled_while_it_is_tested_nothing_is_left(
     (kept,) = store.list()
     assert kept.environment is None
     assert "did not come to its end" in kept.problem
+    assert kept.request == request("1.0")
     with pytest.raises(BadInput, match="can't be used"):
         store.get("lab")
     store.remove("lab")

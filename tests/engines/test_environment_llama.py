@@ -23,6 +23,7 @@ from m1desk.engines.environments.choice import (
     choose,
     chosen_name,
 )
+from m1desk.engines.environments.desk import BUILT_IN, EngineDesk
 from m1desk.engines.environments.installer import Installer
 from m1desk.engines.environments.llama_builds import advise, find_build, known_builds
 from m1desk.engines.environments.llama_library import choose_build, libraries_of, llama_request
@@ -159,6 +160,27 @@ async def test_a_build_is_installed_tested_used_and_left(
     choose(folders, "", "", None)
     assert LIBRARIES_VARIABLE not in os.environ
     assert engine_build() == own
+
+
+@needs_wheel
+@pytest.mark.timeout(900)
+async def test_a_rollback_takes_the_build_in_use_along(
+    folders: Folders, find_links: Callable[[Path], None], bare: Machine
+) -> None:
+    find_links(WHEELS[-1].parent)
+    desk = EngineDesk(folders, lambda: bare)
+    made = [await desk.install_llama(find_build("cpu"), lambda _now: None) for _ in range(2)]
+    first, second = (libraries_of(one.python) for one in made)
+    assert first != second
+    name = made[0].name
+    desk.use(name)
+    assert os.environ[LIBRARIES_VARIABLE] == str(second)
+    assert await desk.roll_back(name, lambda _now: None) == made[0]
+    assert os.environ[LIBRARIES_VARIABLE] == str(first)
+    assert chosen_name(folders) == name
+    desk.forget(name)
+    assert chosen_name(folders) == name
+    desk.use(BUILT_IN)
 
 
 @pytest.mark.timeout(600)

@@ -20,9 +20,9 @@ async def test_it_computes_and_says_what_was_recorded(
     assert vllm_environment.size_bytes is not None
     assert vllm_environment.size_bytes > 10**9
     runner = ToolRunner(tmp_path, tmp_path / "log")
-    answer = await ask_vllm(vllm_environment.python, runner)
+    answer = await ask_vllm(vllm_environment, runner)
     recorded = answer_of(json.loads(RECORDED.read_text()))
     assert answer.architectures == recorded.architectures
     assert answer.removed == recorded.removed
     assert answer.runs_on == ("cpu",)
-    await try_vllm(vllm_environment.python, runner)
+    await try_vllm(vllm_environment, runner)

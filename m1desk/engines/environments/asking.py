@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from m1desk.engines.environments.containers import run_command
 from m1desk.engines.environments.tools import ToolEnd, ToolRunner
-from m1desk.engines.environments.values import EnvironmentAnswer
+from m1desk.engines.environments.values import EngineEnvironment, EnvironmentAnswer
+from m1desk.engines.spec import new_scratch
 from m1desk.errors import EngineFailed
 from m1desk.store import resource_folder
 
@@ -20,6 +23,7 @@ QUIET_VARIABLES: Final = {
 }
 """Nothing is sent to anybody, and one process does it all."""
 
+_ISOLATED: Final = ("-I", "-X", "utf8")
 _MARK: Final = "M1DESK-ANSWER "
 _INQUIRY_SECONDS: Final = 900.0
 _TRIAL_SECONDS: Final = 1800.0
@@ -27,36 +31,38 @@ _COMPANIONS: Final = ("torchvision", "torchaudio", "torchcodec")
 
 
 async def ask_vllm(
-    python: Path, runner: ToolRunner, on_line: Callable[[str], None] | None = None
+    environment: EngineEnvironment, runner: ToolRunner, on_line: Callable[[str], None] | None = None
 ) -> EnvironmentAnswer:
     """What vLLM says of itself; takes seconds to a minute, because all of it is loaded.
 
     Raises:
         EngineFailed: it can't be loaded, or answers nothing.
     """
-    fields = await _answer("vllm_inquiry.py", python, runner, on_line, _INQUIRY_SECONDS)
+    fields = await _answer("vllm_inquiry.py", environment, runner, on_line, _INQUIRY_SECONDS)
     try:
         return answer_of(fields)
     except ValueError as error:
         raise EngineFailed(
-            f"vLLM in {python} gives no usable answer.",
+            f"vLLM in {_place(environment)} gives no usable answer.",
             f"It lacks: {error}.",
             "Install a version that M1 Desk knows: 0.12.0 or later.",
         ) from error
 
 
 async def try_vllm(
-    python: Path, runner: ToolRunner, on_line: Callable[[str], None] | None = None
+    environment: EngineEnvironment, runner: ToolRunner, on_line: Callable[[str], None] | None = None
 ) -> None:
     """Have vLLM write a few tokens with a model made on the spot.
 
     Raises:
         EngineFailed: it did not.
     """
-    fields = await _answer("vllm_trial.py", python, runner, on_line, _TRIAL_SECONDS)
+    fields = await _answer("vllm_trial.py", environment, runner, on_line, _TRIAL_SECONDS)
     if not fields.get("tokens"):
         raise EngineFailed(
-            f"vLLM in {python} wrote nothing.", "It ended without an error.", _see(runner)
+            f"vLLM in {_place(environment)} wrote nothing.",
+            "It ended without an error.",
+            _see(runner),
         )
 
 
@@ -105,7 +111,7 @@ def answer_fields(answer: EnvironmentAnswer) -> dict[str, object]:
 
 async def _answer(
     script: str,
-    python: Path,
+    environment: EngineEnvironment,
     runner: ToolRunner,
     on_line: Callable[[str], None] | None,
     limit_seconds: float,
@@ -119,27 +125,39 @@ async def _answer(
         elif on_line is not None:
             on_line(line)
 
-    command = [*_isolated(python), str(resource_folder() / "engines" / script)]
-    end = await runner.run(command, hear, variables=QUIET_VARIABLES, limit_seconds=limit_seconds)
+    run = partial(runner.run, variables=QUIET_VARIABLES, limit_seconds=limit_seconds)
+    path, image = resource_folder() / "engines" / script, environment.image
+    if image is None:
+        end = await run([*_isolated(environment.python), str(path)], hear)
+    else:  # a container sees no file of ours, so it is told the text
+        scratch = new_scratch()
+        words = (*_ISOLATED, "-c", path.read_text(encoding="utf-8"))
+        command = run_command(image, scratch, words, variables=QUIET_VARIABLES)
+        end = await run(command, hear, scratch=scratch, container=image.tool)
     try:
         found = json.loads(said[-1]) if said else None
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise _silent(python, end, runner)
+        raise _silent(environment, end, runner)
     return found
 
 
-def _silent(python: Path, end: ToolEnd, runner: ToolRunner) -> EngineFailed:
+def _silent(environment: EngineEnvironment, end: ToolEnd, runner: ToolRunner) -> EngineFailed:
+    place = _place(environment)
     if any("ModuleNotFoundError: No module named 'vllm'" in line for line in end.lines):
         return EngineFailed(
-            f"There is no vLLM in {python}.", "", "Name the interpreter that it is installed for."
+            f"There is no vLLM in {place}.", "", "Name the interpreter that it is installed for."
         )
     return EngineFailed(
-        f"vLLM in {python} does not work.",
+        f"vLLM in {place} does not work.",
         f"{end.fate or 'It said nothing'}. {_last_words(end.lines)}".strip(),
         _see(runner),
     )
+
+
+def _place(environment: EngineEnvironment) -> str:
+    return environment.image.reference if environment.image else str(environment.python)
 
 
 def _see(runner: ToolRunner) -> str:
@@ -153,4 +171,4 @@ def _last_words(lines: Sequence[str]) -> str:
 
 def _isolated(python: Path) -> tuple[str, ...]:
     """An interpreter that sees neither our modules nor those of the folder it is started in."""
-    return (str(python), "-I", "-X", "utf8")
+    return (str(python), *_ISOLATED)

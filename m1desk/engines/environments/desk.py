@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,13 +15,16 @@ from m1desk.engines.environments.choice import (
     chosen_name,
     was_chosen,
 )
+from m1desk.engines.environments.containers import find_tool
 from m1desk.engines.environments.installer import Installer
 from m1desk.engines.environments.llama_builds import LlamaAdvice, LlamaBuild, advise
 from m1desk.engines.environments.llama_library import choose_build, llama_request
 from m1desk.engines.environments.packages import vllm_package
 from m1desk.engines.environments.store import EnvironmentStore
 from m1desk.engines.environments.values import (
+    LLAMA_CPP,
     VLLM,
+    ContainerImage,
     EngineEnvironment,
     InstallProgress,
     InstallRequest,
@@ -172,6 +175,81 @@ class EngineDesk:
         """Add a vLLM that is here already; raises BadInput, EngineFailed."""
         return await self._installer.take_in(name, python, on_progress)
 
+    async def take_in_image(
+        self,
+        name: str,
+        reference: str,
+        on_progress: Listener,
+        *,
+        tool: str = "",
+        pull: bool = False,
+    ) -> EngineEnvironment:
+        """Add a container image that has vLLM; where there are NVIDIA GPUs, it is given them.
+
+        Args:
+            name: of the environment.
+            reference: such as "docker.io/vllm/vllm-openai:v0.23.0".
+            on_progress: hears how far it is.
+            tool: "podman" or "docker"; "" for the first that is here.
+            pull: whether it may be fetched.
+
+        Raises:
+            BadInput: it can't be named so, or is not here, or nothing here runs containers.
+            EngineFailed: it can't be fetched, or there is no vLLM that works.
+        """
+        machine = await asyncio.to_thread(self._machine)
+        gpus = any(device.vendor == "nvidia" for device in machine.accelerators)
+        image = ContainerImage(reference, "", find_tool(tool), gpus)
+        return await self._installer.take_in_image(name, image, on_progress, pull=pull)
+
+    async def repair(
+        self,
+        name: str,
+        on_progress: Listener,
+        say: Callable[[str], None] = lambda _words: None,
+        *,
+        python: Path | None = None,
+    ) -> EngineEnvironment:
+        """Install the same again, beside what is there until that has passed its test.
+
+        Args:
+            name: of the environment, also of one that was never finished.
+            on_progress: hears how far it is.
+            say: hears what was decided.
+            python: the interpreter to make it with in place of the one that was named before.
+
+        Raises:
+            BadInput: there is none of that name, or the user named it.
+            EngineFailed, StorageError: as `Installer.install` does.
+        """
+        request = (await asyncio.to_thread(self.store.find, name)).request
+        if request is None:
+            raise BadInput(
+                f"{name} can't be repaired.",
+                "How it was made is not known here: you named it, or an earlier M1 Desk made it.",
+                "Remove it and install another, or add it again.",
+            )
+        if request.engine == LLAMA_CPP:  # the bindings may have changed since
+            request = replace(request, version=bindings_version())
+        return await self._install(
+            replace(request, python=python or request.python), on_progress, say
+        )
+
+    async def roll_back(self, name: str, on_progress: Listener) -> EngineEnvironment:
+        """Let the build that counted before count again; raises as `Installer.roll_back` does."""
+        environment = await self._installer.roll_back(name, on_progress)
+        await self._use_where_it_is(name)
+        return environment
+
+    def forget(self, name: str) -> int:
+        """Delete the build that counted before, and give the bytes freed.
+
+        Raises:
+            BadInput: there is none, or it is in use.
+            StorageError: the record can't be written.
+        """
+        return self.store.forget(name)
+
     def use(self, name: str) -> None:
         """Load models with this build of llama.cpp from now on.
 
@@ -196,6 +274,10 @@ class EngineDesk:
     ) -> EngineEnvironment:
         say(f"Installing {request.requirement} as {request.name}.")
         environment = await self._installer.install(request, on_progress)
-        if was_chosen(self._folders, request.name):  # its libraries are in another folder now
-            await asyncio.to_thread(self.use, request.name)
+        await self._use_where_it_is(request.name)
         return environment
+
+    async def _use_where_it_is(self, name: str) -> None:
+        """Where it was chosen: its libraries are in another folder now."""
+        if was_chosen(self._folders, name):
+            await asyncio.to_thread(self.use, name)

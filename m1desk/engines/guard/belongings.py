@@ -1,4 +1,4 @@
-"""What a run leaves behind outside its processes: shared memory, and a folder for its sockets."""
+"""What a run leaves behind outside its processes: shared memory, a folder, a container."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from m1desk.engines.guard.containers import remove_container
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -34,10 +36,12 @@ class Belongings:
     Attributes:
         segments: shared memory that processes of the run, and of no other, brought forth.
         scratch: a folder of the run's own, with sockets and temporary files.
+        container: the program that runs a container with the name of that folder; "" for none.
     """
 
     segments: frozenset[Segment] = field(default_factory=frozenset)
     scratch: Path | None = None
+    container: str = ""
 
 
 class SegmentWatch:
@@ -73,14 +77,21 @@ def is_scratch(path: Path) -> bool:
     return path.is_absolute() and _SCRATCH_NAME.fullmatch(path.name) is not None
 
 
-def remove_belongings(belongings: Belongings) -> None:
-    """Remove what is left of them; what somebody else uses, or has replaced, is left alone."""
-    if belongings.scratch is not None and is_scratch(belongings.scratch):
-        shutil.rmtree(belongings.scratch, ignore_errors=True)
+def remove_belongings(belongings: Belongings) -> bool:
+    """Remove what is left of them; what somebody else uses, or has replaced, is left alone.
+
+    Whether the container, if there is one, is gone: otherwise nothing was removed.
+    """
+    scratch = belongings.scratch
+    if scratch is not None and is_scratch(scratch):
+        if belongings.container and not remove_container(belongings.container, scratch.name):
+            return False
+        shutil.rmtree(scratch, ignore_errors=True)
     present = {one for one in belongings.segments if _is_there(one)}
     if present:
         for one in present - segments_of(_all_pids()):
             (SHARED_MEMORY / one.name).unlink(missing_ok=True)
+    return True
 
 
 def segments_of(pids: Iterable[int]) -> frozenset[Segment]:

@@ -50,6 +50,8 @@ class Orders:
     Attributes:
         record: where the record of the run is written, None for nowhere.
         scratch: a folder to make for the run, and to remove after it; None for none.
+        container: the program that the engine's command line runs a container with, which is
+            named as that folder is; "" where it runs none.
         grace_seconds: between SIGTERM and SIGKILL when the owner asks for an end.
         kill_seconds: how long processes may take to be gone after SIGKILL: one in the middle of a
             disk access dies no sooner than that ends, one with much memory has to give it back.
@@ -62,6 +64,7 @@ class Orders:
     grace_seconds: float
     kill_seconds: float = 5.0
     scratch: Path | None = None
+    container: str = ""
 
 
 class Guard:
@@ -108,7 +111,7 @@ class Guard:
             guard=ProcessIdentity(os.getpid(), guard),
             engine=None,
             argv=self._orders.argv,
-            belongings=Belongings(scratch=self._orders.scratch),
+            belongings=self._belongings(),
         )
 
     def _engine_environment(self) -> dict[str, str]:
@@ -219,7 +222,10 @@ class Guard:
             self._write(replace(self._record, belongings=self._belongings()))
 
     def _belongings(self) -> Belongings:
-        return Belongings(self._segments.found, self._orders.scratch)
+        orders = self._orders
+        # a container has its shared memory for itself; what podman maps outside is podman's own
+        segments = frozenset() if orders.container else self._segments.found
+        return Belongings(segments, orders.scratch, orders.container)
 
     def _make_scratch(self) -> None:
         """Make the folder after the record that names it, and only where there is none."""
@@ -228,8 +234,8 @@ class Guard:
 
     def _remove_traces(self) -> None:
         """Remove what the run left, its record last."""
-        remove_belongings(self._belongings())
-        if self._orders.record is not None:
+        is_over = remove_belongings(self._belongings())
+        if is_over and self._orders.record is not None:
             remove_record(self._orders.record)
 
 

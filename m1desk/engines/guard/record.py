@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from m1desk.engines.guard.belongings import Belongings, Segment, is_scratch
+from m1desk.engines.guard.containers import CONTAINER_TOOLS
 
 RUN_VARIABLE: Final = "M1DESK_RUN"
 """The environment variable that marks every process of a run with the run's id."""
@@ -87,7 +88,10 @@ def _belongings(fields: dict[str, Any]) -> Belongings:
     folder = None if scratch is None else Path(_text(scratch))
     if folder is not None and not is_scratch(folder):
         raise TypeError("scratch")
-    return Belongings(frozenset(map(_segment, fields.get("segments", ()))), folder)
+    container = fields.get("container", "")
+    if container and (container not in CONTAINER_TOOLS or folder is None):
+        raise TypeError("container")
+    return Belongings(frozenset(map(_segment, fields.get("segments", ()))), folder, container)
 
 
 def _segment(fields: dict[str, object]) -> Segment:

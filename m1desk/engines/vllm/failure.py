@@ -72,6 +72,19 @@ _CAUSES: Final = (
         "Verify the files, or download them again.",
     ),
     _Cause(
+        re.compile(r"image not known|No such image|Unable to find image"),
+        "broken_environment",
+        "The container image of vLLM is not on this machine any more.",
+        "Fetch it again, remove the environment and add it again.",
+    ),
+    _Cause(
+        re.compile(r"unresolvable CDI devices|could not select device driver|stat nvidia\.com/gpu"),
+        "broken_environment",
+        "A container can't be given the GPUs of this machine.",
+        "Install NVIDIA's container toolkit; podman needs its list of devices too: `nvidia-ctk "
+        "cdi generate`.",
+    ),
+    _Cause(
         re.compile(r"ModuleNotFoundError|ImportError|undefined symbol|operator \S+ does not exist"),
         "broken_environment",
         "The environment of vLLM is broken.",

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from m1desk.engines.spec import EngineSpec, child_environment
+from m1desk.engines.environments.containers import linked_folders, run_command
+from m1desk.engines.spec import EngineSpec, child_environment, new_scratch
 from m1desk.engines.vllm.settings import is_cpu_build
 from m1desk.fit import runs_own_code, vllm_arguments
 
@@ -22,8 +22,9 @@ _MODULE: Final = "vllm.entrypoints.openai.api_server"
 _LOCALHOST: Final = "127.0.0.1"
 _SOCKET_NAME: Final = "api.sock"
 _KEY_BYTES: Final = 32
-_SHORT_ENOUGH: Final = 40  # a socket's path may have 107 bytes, and vLLM appends some 60 of them
 _NOT_FOR_IT: Final = ("PYTHONPATH", "HF_TOKEN", "VLLM_API_KEY", "VLLM_LOGGING_CONFIG_PATH")
+_MEANT_FOR_IT: Final = ("VLLM_", "NCCL_", "CUDA_VISIBLE_DEVICES")
+"""What a container gets of the user's environment."""
 _OF_EVERY_RUN: Final = {
     "HF_HUB_OFFLINE": "1",
     "VLLM_NO_USAGE_STATS": "1",
@@ -44,30 +45,38 @@ def make_spec(settings: VllmSettings) -> EngineSpec:
     key = secrets.token_urlsafe(_KEY_BYTES)
     at = scratch / _SOCKET_NAME if settings.port is None and hasattr(socket, "AF_UNIX") else None
     port = 0 if at is not None else settings.port or _free_port()
+    image = settings.environment.image
+    own, env = _variables(settings, scratch, key), _inherited()
+    arguments = tuple(_arguments(settings, at, port))
+    argv = (str(settings.environment.python), *arguments)
+    if image is not None:
+        argv = run_command(
+            image,
+            scratch,
+            arguments,
+            readable=_readable(settings),
+            variables=(*own, *(name for name in env if name.startswith(_MEANT_FOR_IT))),
+            on_network=at is None,
+        )
     return EngineSpec(
-        argv=tuple(_argv(settings, at, port)),
-        env=_environment(settings, scratch, key),
+        argv=argv,
+        env={**env, **own},
         api_key=key,
         model_path=settings.model_path,
         model_name=settings.name,
         asked_context_tokens=settings.wish.context_tokens,
         parallel=settings.wish.parallel,
         scratch=scratch,
+        container=image.tool if image else "",
         socket=at,
         port=port,
     )
 
 
-def new_scratch() -> Path:
-    """A path that nobody has, short enough for sockets in it."""
-    usual = Path(tempfile.gettempdir())
-    short = usual if len(os.fsencode(usual)) <= _SHORT_ENOUGH else Path("/tmp")  # noqa: S108 - the folder made there is of mode 700
-    return short / f"m1desk-run-{secrets.token_hex(8)}"
-
-
-def _argv(settings: VllmSettings, at: Path | None, port: int) -> Iterator[str]:
+def _arguments(settings: VllmSettings, at: Path | None, port: int) -> Iterator[str]:
+    """What its Python is told."""
     # -I: neither our modules nor those of the user's folders are on its path
-    yield from (str(settings.environment.python), "-I", "-u", "-X", "utf8", "-m", _MODULE)
+    yield from ("-I", "-u", "-X", "utf8", "-m", _MODULE)
     yield from ("--model", str(settings.model_path), "--served-model-name", settings.name)
     yield from vllm_arguments(settings.architecture, settings.tensor_parallel, settings.wish)
     yield from ("--dtype", settings.dtype, "--disable-uvicorn-access-log")
@@ -87,15 +96,27 @@ def _argv(settings: VllmSettings, at: Path | None, port: int) -> Iterator[str]:
         yield from ("--host", _LOCALHOST, "--port", str(port))
 
 
-def _environment(settings: VllmSettings, scratch: Path, key: str) -> dict[str, str]:
+def _readable(settings: VllmSettings) -> tuple[Path, ...]:
+    """What it reads of this machine's files."""
+    template = settings.chat_template
+    folder = settings.model_path
+    return (folder, *linked_folders(folder), *((template,) if template is not None else ()))
+
+
+def _inherited() -> dict[str, str]:
+    """The user's environment, as far as it is meant for a child."""
     kept = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_IT}
+    return child_environment(kept)
+
+
+def _variables(settings: VllmSettings, scratch: Path, key: str) -> dict[str, str]:
+    """What it is told by its environment."""
     found = {
-        **child_environment(kept),
         **_OF_EVERY_RUN,
         "TMPDIR": str(scratch),
         "VLLM_API_KEY": key,
+        "VLLM_RPC_BASE_PATH": str(scratch),
     }
-    found["VLLM_RPC_BASE_PATH"] = str(scratch)
     if settings.one_process:
         found["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
     if is_cpu_build(settings.environment) and settings.devices > 1:

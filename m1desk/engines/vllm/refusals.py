@@ -57,7 +57,7 @@ def refuse_settings(settings: VllmSettings, machine: Callable[[], PlanMachine]) 
 
 def check_environment(environment: EngineEnvironment) -> None:
     """Refuse an interpreter that is gone, and a vLLM of before our time; raises EngineFailed."""
-    if not environment.python.is_file():
+    if not environment.is_there:
         raise EngineFailed(
             f"The engine environment {environment.name} is not there any more.",
             f"There is no {environment.python}.",

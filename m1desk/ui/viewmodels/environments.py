@@ -22,7 +22,7 @@ M1_CLASS = "MiniMaxM1ForCausalLM"
 
 
 class EnvironmentsViewModel(QObject):
-    """Looks at the engines, installs, tests, chooses and removes them; nothing by itself.
+    """Looks at the engines and does what is wished with them, one at a time; nothing by itself.
 
     Signals:
         changed: what is here now, an EnginesHere.
@@ -72,6 +72,18 @@ class EnvironmentsViewModel(QObject):
     def test(self, name: str) -> None:
         """Have an environment compute."""
         self._begin(lambda: self._desk.test(name, self._bridge.post))
+
+    def repair(self, name: str) -> None:
+        """Install the same again."""
+        self._begin(lambda: self._desk.repair(name, self._bridge.post))
+
+    def roll_back(self, name: str) -> None:
+        """Let the build that counted before count again, if it passes its test."""
+        self._begin(lambda: self._desk.roll_back(name, self._bridge.post))
+
+    def forget(self, name: str) -> None:
+        """Delete the build that counted before."""
+        self._begin(lambda: asyncio.to_thread(self._desk.forget, name))
 
     def use(self, name: str) -> None:
         """Load models with this build of llama.cpp from now on."""

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWi
 
 from m1desk.engines.environments.desk import BUILT_IN
 from m1desk.engines.environments.values import LLAMA_CPP
+from m1desk.engines.environments.words import describe, size_words
 from m1desk.ui.units import bytes_pair, bytes_text
 from m1desk.ui.viewmodels.environments import M1_CLASS
 from m1desk.ui.widgets.confirm import confirm
@@ -129,13 +130,18 @@ class EnvironmentsPanel(SettingsCard):
         return row
 
     def _row(self, kept: KeptEnvironment, chosen: str) -> QWidget:
-        row, layout = self._empty_row(kept.name, _words(kept))
+        row, layout = self._empty_row(kept.name, describe(kept))
         model, name = self._environments, kept.name
         is_usable = kept.environment is not None and not kept.problem
         if is_usable and _is_llama(kept) and name != chosen:
             self._add_button(layout, name, "Use", lambda: model.use(name))
         if is_usable:
             self._add_button(layout, name, "Test", lambda: model.test(name))
+        if kept.wants_repair:
+            self._add_button(layout, name, "Repair", lambda: model.repair(name))
+        if kept.before is not None:
+            self._add_button(layout, name, "Roll back", lambda: self._ask_to_roll_back(kept))
+            self._add_button(layout, name, "Delete old build", lambda: self._ask_to_forget(kept))
         self._add_button(layout, name, "Remove", lambda: self._ask_to_remove(kept))
         return row
 
@@ -161,9 +167,37 @@ class EnvironmentsPanel(SettingsCard):
         button.clicked.connect(lambda: self._start(run))
         layout.addWidget(button, alignment=Qt.AlignmentFlag.AlignVCenter)
 
+    def _ask_to_roll_back(self, kept: KeptEnvironment) -> None:
+        before, now = kept.before, kept.environment
+        if before is None or now is None:
+            return
+        returning = f"You can return to {now.package} {now.version} in the same way."
+        if kept.problem:  # there is nothing to return to
+            returning = f"What is left of {now.package} {now.version} is deleted."
+        confirm(
+            self,
+            f"Go back to {before.package} {before.version} in {kept.name}?",
+            f"It is tested before it counts. {returning}",
+            "Roll back",
+            lambda: self._environments.roll_back(kept.name),
+            destroys=bool(kept.problem),
+        )
+
+    def _ask_to_forget(self, kept: KeptEnvironment) -> None:
+        before = kept.before
+        if before is None:
+            return
+        size = f"{bytes_text(before.size_bytes)} become free." if before.size_bytes else ""
+        confirm(
+            self,
+            f"Delete {before.package} {before.version}, the build of {kept.name} before?",
+            f"{size} You can't go back to it then.".strip(),
+            "Delete",
+            lambda: self._environments.forget(kept.name),
+        )
+
     def _ask_to_remove(self, kept: KeptEnvironment) -> None:
-        found = kept.environment
-        size = bytes_text(found.size_bytes) if found and found.size_bytes else ""
+        found, size = kept.environment, size_words(kept)
         text = f"{size} become free." if size else "What you installed yourself stays."
         if found is None:
             text = "What there is of it is deleted."
@@ -205,23 +239,6 @@ class EnvironmentsPanel(SettingsCard):
 
 def _is_llama(kept: KeptEnvironment) -> bool:
     return kept.environment is not None and kept.environment.engine == LLAMA_CPP
-
-
-def _words(kept: KeptEnvironment) -> str:
-    """An environment in a line."""
-    found, answer = kept.environment, kept.answer
-    if found is None or answer is None:
-        return kept.problem
-    parts = [
-        f"{found.package} {found.version}",
-        f"Python {answer.python}",
-        ", ".join(answer.runs_on),
-        f"{len(answer.architectures)} architectures" if answer.architectures else "",
-        bytes_text(found.size_bytes) if found.size_bytes else "",
-        "" if found.managed else "installed by you",
-        kept.problem,
-    ]
-    return "; ".join(filter(None, parts))
 
 
 def _text(tone: str) -> QLabel:
