@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QObject, Signal, SignalInstance
 
-from m1desk.engines import ServerTrouble
+from m1desk.engines import ServerRecovery, ServerTrouble
 from m1desk.engines.environments.desk import EngineDesk
 from m1desk.models import Hub, hub_settings
 from m1desk.ui.errors_banner import Step, notice_of
@@ -94,9 +94,11 @@ class ServersDesk(QObject):
         return is_used
 
     def refresh(self) -> None:
-        """Say what is known by now of what the server can't do."""
+        """Say what is known by now of the server: what it can't do, whether it is silent."""
         for strip in self._strips:
             strip.show_server(self._in_use)
+        if self.servers.status is not None:
+            self._window.status_bar.show_engine(self.servers.status)
 
     # -- what happens ------------------------------------------------------------------------------
 
@@ -118,8 +120,11 @@ class ServersDesk(QObject):
         for event in events:
             if isinstance(event, ServerTrouble):
                 self._tell_trouble(event)
+            elif isinstance(event, ServerRecovery):
+                self.refresh()
 
     def _tell_trouble(self, trouble: ServerTrouble) -> None:
+        self.refresh()
         steps = (
             Step("Test the server", lambda: self._test(trouble.server)),
             Step("Back to this machine", self.servers.leave),

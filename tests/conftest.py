@@ -20,6 +20,7 @@ pytest_plugins = [
     "support.models",
     "support.vllm_child",
     "support.vllm_environment",
+    "support.vllm_cluster",
 ]
 
 # Read when a library is imported, so they are set before any test module is.

@@ -161,21 +161,30 @@ def test_a_server_that_refuses_is_explained_and_this_machine_answers(
     )
 
 
-def test_a_stall_is_said_in_the_banner(start: Callable[..., App], qtbot: QtBot) -> None:
+def test_a_stall_is_said_until_the_server_answers_again(
+    start: Callable[..., App], qtbot: QtBot
+) -> None:
     app = start()
     app.parts.core.servers.patience = StallPatience(
         first_seconds=2.0, silence_seconds=0.5, look_seconds=0.1, answer_seconds=1.0
     )
-    with serving(LostNode().app) as url:
+    node = LostNode()
+    with serving(node.app) as url:
         use(app, qtbot, "cluster", url, key="")
         app.parts.chat.conversation.send("Tell me a story")
         qtbot.waitUntil(lambda: app.window.banner.notice is not None, timeout=SLOW)
         notice = app.window.banner.notice
         assert notice is not None
-        assert notice.what == "The server has stopped working on the answer."
+        assert notice.what == "The engine has stopped working on the answer."
         assert [step.label for step in notice.steps] == ["Test the server", "Back to this machine"]
         qtbot.waitUntil(lambda: not app.parts.activity.is_writing, timeout=SLOW)
         assert app.answers() == ["Once"]
+        assert strip(app).text == f"cluster has stopped answering: {url}"
+        assert status_text(app) == "Not answering · Remote · lost on cluster"
+        node.goes_on_after = node.looks
+        assert ask(app, qtbot, "Go on") == "Once"
+        assert strip(app).text == f"cluster answers: {url}"
+        assert status_text(app) == "Ready · Remote · lost on cluster"
         app.parts.servers_desk.servers.leave()
         qtbot.waitUntil(lambda: app.parts.core.servers.in_use is None, timeout=SLOW)
 

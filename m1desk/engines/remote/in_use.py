@@ -36,6 +36,13 @@ class ServerTrouble:
     error: EngineUnreachable
 
 
+@dataclass(frozen=True, slots=True)
+class ServerRecovery:
+    """A server answers again, whose answer before had broken off."""
+
+    server: str
+
+
 class Estimates:
     """Counts tokens without asking anybody: what nobody has sent yet stays on this machine."""
 
@@ -54,12 +61,16 @@ class ServerInUse:
     def __init__(
         self, client: RemoteClient, held: AsyncExitStack, post: Callable[[object], None]
     ) -> None:
-        """Take a client over; `held` closes it, and `post` hears of every `ServerTrouble`."""
+        """Take a client over; `held` closes it.
+
+        `post` hears of every `ServerTrouble`, and of a `ServerRecovery` after it.
+        """
         self._client = client
         self._held = held
         self._post = post
         self._needs = 0
         self._is_left = False
+        self._is_silent = False
 
     @property
     def name(self) -> str:
@@ -89,6 +100,11 @@ class ServerInUse:
         return self._client.abilities.missing()
 
     @property
+    def is_silent(self) -> bool:
+        """Whether its last answer broke off, and nothing has come since."""
+        return self._is_silent
+
+    @property
     def shows_metrics(self) -> bool:
         """Whether its counters can be read."""
         return self._client.abilities.metrics
@@ -108,6 +124,7 @@ class ServerInUse:
             context_tokens=self.context_tokens,
             asked_context_tokens=self.context_tokens,
             server=self.name,
+            is_silent=self.is_silent,
         )
 
     @asynccontextmanager
@@ -131,8 +148,10 @@ class ServerInUse:
             try:
                 async with aclosing(self._client.stream_turn(request)) as events:
                     async for event in events:
+                        self._note_life()
                         yield event
             except EngineUnreachable as error:
+                self._is_silent = True
                 self._post(ServerTrouble(self.name, error))
                 raise
 
@@ -172,6 +191,11 @@ class ServerInUse:
     async def close(self) -> None:
         """Close the connection now."""
         await self._held.aclose()
+
+    def _note_life(self) -> None:
+        if self._is_silent:
+            self._is_silent = False
+            self._post(ServerRecovery(self.name))
 
     async def _close_unless_needed(self) -> None:
         if self._is_left and self._needs == 0:

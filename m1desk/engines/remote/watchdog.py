@@ -162,12 +162,16 @@ class StallWatch:
 
 
 def stalled(pulse: Pulse, seconds: float) -> EngineStalled:
-    """Say what a silence of so many seconds means, by the last look at the server."""
+    """Say what a silence of so many seconds means, by the last look at the server.
+
+    The words hold for a server elsewhere and for an engine of this machine.
+    """
     if not pulse.answers:
         return EngineStalled(
-            "The server can't be reached any more.",
+            "The engine can't be reached any more.",
             f"Nothing has come for {seconds:.0f} seconds, and it does not answer other questions.",
-            "Check the network and the server, then have the answer written again.",
+            "Check that it runs, and the network where it is elsewhere, then have the answer "
+            "written again.",
         )
     seen = (
         "it shows no counters to tell whether it works"
@@ -175,10 +179,10 @@ def stalled(pulse: Pulse, seconds: float) -> EngineStalled:
         else "its counters say that it reads and writes nothing"
     )
     return EngineStalled(
-        "The server has stopped working on the answer.",
+        "The engine has stopped working on the answer.",
         f"Nothing has come for {seconds:.0f} seconds; it answers other questions, but {seen}.",
-        "One of its machines may be lost: check its log and restart it, then have the answer "
-        "written again.",
+        "One of its processes or machines may be lost: check its log and start it again, then "
+        "have the answer written again.",
     )
 
 

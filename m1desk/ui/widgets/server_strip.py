@@ -56,10 +56,11 @@ class ServerStrip(QWidget):
         return self._lacks.text()
 
     def show_server(self, server: ServerInUse | None) -> None:
-        """Say that this server answers, or nothing while this machine does."""
+        """Say whether this server answers, or nothing while this machine does."""
         self.setVisible(server is not None)
         if server is not None:
-            self._who.set_text(f"{server.name} answers: {server.address}")
+            answers = "has stopped answering" if server.is_silent else "answers"
+            self._who.set_text(f"{server.name} {answers}: {server.address}")
             silent = "" if server.tells_progress else _SILENT
             self._lacks.setText(f"{self._sent} {silent}".strip())
             self._lacks.setToolTip("\n".join(server.missing))

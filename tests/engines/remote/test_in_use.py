@@ -15,6 +15,7 @@ from support.worker import KEY, Worker, running_worker
 from m1desk.engines import (
     ServerInUse,
     ServerProfile,
+    ServerRecovery,
     Servers,
     ServerSecrets,
     ServerTrouble,
@@ -100,12 +101,15 @@ async def test_a_server_that_can_not_be_reached_changes_nothing(
     await servers.close()
 
 
-async def test_a_stall_is_told(database: Database, heard: list[object], worker: Worker) -> None:
+async def test_a_stall_is_told_and_an_answer_after_it(
+    database: Database, heard: list[object], worker: Worker
+) -> None:
     patience = StallPatience(
         first_seconds=2.0, silence_seconds=0.5, look_seconds=0.1, answer_seconds=1.0
     )
     servers = Servers(database, Folders.resolve(), heard.append, patience)
-    with serving(LostNode().app) as url:
+    node = LostNode()
+    with serving(node.app) as url:
         servers.store.add(ServerProfile("cluster", url))
         server = await servers.use("cluster")
         with pytest.raises(EngineStalled):
@@ -113,6 +117,11 @@ async def test_a_stall_is_told(database: Database, heard: list[object], worker: 
         (told,) = heard
         assert isinstance(told, ServerTrouble)
         assert (told.server, type(told.error)) == ("cluster", EngineStalled)
+        assert server.status.is_silent
+        node.goes_on_after = node.looks
+        assert isinstance((await _listen(server))[-1], TurnFinished)
+        assert heard[1:] == [ServerRecovery("cluster")]
+        assert not server.status.is_silent
         await servers.close()
 
 

@@ -32,7 +32,7 @@ async def ask(node: LostNode, patience: StallPatience = IMPATIENT) -> list[TurnE
 async def test_a_server_that_lost_a_node_in_mid_stream_is_told_from_a_slow_one() -> None:
     with pytest.raises(EngineStalled) as caught:
         await ask(LostNode())
-    assert caught.value.what == "The server has stopped working on the answer."
+    assert caught.value.what == "The engine has stopped working on the answer."
     assert "its counters say" in caught.value.why
 
 
