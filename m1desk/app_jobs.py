@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from m1desk.jobs.control import JobControl
 from m1desk.jobs.local_desk import LocalDesk
 from m1desk.jobs.person import MachineSurroundings, Person
 from m1desk.jobs.runner import JobRunner
-from m1desk.jobs.servers import JobServers
+from m1desk.jobs.servers import JobServers, rename_in_jobs
 from m1desk.jobs.states import JobStates
 from m1desk.jobs.store import JobStore
 from m1desk.jobs.templates import TemplateShelf
@@ -48,6 +49,7 @@ class Jobs:
         )
         self.meter = PowerMeter(core.machine)
         person = Person(self._is_person_asking)
+        core.servers.store.follow_renames(partial(rename_in_jobs, database))
         self.servers = JobServers(core.servers.store, core.folders)
         self.runner = JobRunner(
             self.store,

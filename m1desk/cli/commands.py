@@ -97,7 +97,7 @@ def _common(
     from m1desk.engines.environments.choice import apply_choice  # noqa: PLC0415
     from m1desk.store import Folders  # noqa: PLC0415
 
-    apply_choice(Folders.resolve())
+    apply_choice(Folders.places())  # looks only: --help and a misuse come by here too
 
 
 @app.command("doctor")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from m1desk.cli.option_types import Files, MaxTokens, Seed, Temperature
+
 jobs_app = typer.Typer(
     help="Work that runs overnight: a queue that survives crashes and reboots.",
     no_args_is_help=True,
@@ -20,9 +22,7 @@ JobIds = Annotated[list[int], typer.Argument(help="Numbers of jobs.", metavar="I
 
 @jobs_app.command("add")
 def _add(
-    files: Annotated[
-        list[Path] | None, typer.Argument(help="Documents and folders.", metavar="[FILES]...")
-    ] = None,
+    files: Files = None,
     *,
     template: Annotated[
         str | None, typer.Option(help="Questions for a purpose: `m1desk jobs templates`.")
@@ -68,13 +68,13 @@ def _add(
     ] = False,
     priority: Annotated[int, typer.Option(help="Higher is sooner.")] = 0,
     attempts: Annotated[int, typer.Option(min=1, help="Tries of a step that fails.")] = 3,
-    temperature: Annotated[float | None, typer.Option(min=0.0)] = None,
-    max_tokens: Annotated[int | None, typer.Option(min=1)] = None,
+    temperature: Temperature = None,
+    max_tokens: MaxTokens = None,
     thinking: Annotated[
         int | None,
         typer.Option(min=0, help="Most tokens that the model may think before it answers."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0)] = None,
+    seed: Seed = None,
     as_json: Json = False,
 ) -> None:
     """Put a job into the queue, with an estimate of what it takes."""

@@ -1,4 +1,4 @@
-"""`m1desk remote`: servers elsewhere, added, listed, tested step by step and removed."""
+"""`m1desk remote`: servers elsewhere, added, listed, tested step by step, renamed and removed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -130,6 +131,23 @@ def remove_server(name: str) -> None:
     with _servers() as servers:
         servers.remove(name)
     say(f"{name} is removed.")
+
+
+def rename_server(name: str, new_name: str) -> None:
+    """Call a server differently, also in the jobs that chose it.
+
+    Raises:
+        BadInput: there is none of that name, the new one is taken or can't be used, or a job is
+            running on it.
+        StorageError: the keyring can't be asked now.
+    """
+    from m1desk.jobs.servers import rename_in_jobs  # noqa: PLC0415 - no other command needs it
+
+    with Database(Folders.resolve().database) as database:
+        servers = ProfileStore(database)
+        servers.follow_renames(partial(rename_in_jobs, database))
+        servers.rename(name, new_name)
+    say(f"{name.strip()} is called {new_name.strip()} now.")
 
 
 def find_server(name: str) -> FoundServer:

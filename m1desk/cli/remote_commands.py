@@ -102,6 +102,17 @@ def _test(name: ServerName, *, as_json: Json = False) -> None:
     examine(name, as_json=as_json)
 
 
+@remote_app.command("rename")
+def _rename(
+    name: Annotated[str, typer.Argument(help="What the server is called now.", metavar="OLD")],
+    new_name: Annotated[str, typer.Argument(help="What it is to be called.", metavar="NEW")],
+) -> None:
+    """Call a server differently: it keeps its key, and the jobs that chose it follow."""
+    from m1desk.cli.remote import rename_server  # noqa: PLC0415
+
+    rename_server(name, new_name)
+
+
 @remote_app.command("remove")
 def _remove(name: ServerName) -> None:
     """Forget a server and its key."""

@@ -16,7 +16,7 @@ from m1desk.jobs.desk import JobEngine
 
 if TYPE_CHECKING:
     from m1desk.engines import ProfileStore
-    from m1desk.store import Folders
+    from m1desk.store import Database, Folders
 
 
 class JobServers:
@@ -78,6 +78,32 @@ class JobServers:
     def _is_alone(self, profile: ServerProfile) -> bool:
         """Whether the environment's key can only be meant for this server."""
         return all(one.name == profile.name or not one.wants_key for one in self._profiles.list())
+
+
+def rename_in_jobs(database: Database, name: str, new_name: str) -> None:
+    """Let every job that chose a server by its name choose it by another one.
+
+    Raises:
+        BadInput: one of them is running.
+        StorageError: the database can't be written.
+    """
+    with database.transaction() as connection:
+        running = connection.execute(
+            "SELECT title FROM jobs WHERE state = 'running'"
+            " AND json_extract(spec, '$.engine.server') = ?",
+            (name,),
+        ).fetchone()
+        if running is not None:
+            raise BadInput(
+                f"{name} can't be renamed now.",
+                f'The job "{running["title"]}" is asking it under this name.',
+                "Pause or cancel the job, or wait for its end; then rename the server.",
+            )
+        connection.execute(
+            "UPDATE jobs SET spec = json_set(spec, '$.engine.server', ?)"
+            " WHERE json_extract(spec, '$.engine.server') = ?",
+            (new_name, name),
+        )
 
 
 def _lacking(profile: ServerProfile, what: str) -> BadInput:

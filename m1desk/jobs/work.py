@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,7 +38,7 @@ from m1desk.jobs.values import JobAnswer, JobProgress, JobQuestion
 
 if TYPE_CHECKING:
     from m1desk.documents import DocumentsText, PassAnswer
-    from m1desk.documents.passes import PassStarted
+    from m1desk.documents.passes import PassEvent, PassStarted
     from m1desk.engines import PrepareEvent
     from m1desk.engines.turn import TurnEvent
     from m1desk.jobs.corpus import JobDocuments, LaidOut
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     StepEvent = TurnEvent | PrepareEvent | PassStarted | EngineRefused
     Hear = Callable[[StepEvent], None]
     StateOf = Callable[[DocumentsText], str | None]
+    Keep = Callable[[Sequence[PassAnswer]], Awaitable[None]]
 
 _NO_ENGINE_LIMIT: Final = 1 << 40
 """Context length assumed of a server that does not tell its own: it refuses by itself."""
@@ -163,7 +164,7 @@ async def ask_passes(
     documents: JobDocuments,
     asked: Asked,
     done: Sequence[PassAnswer],
-    keep: Callable[[Sequence[PassAnswer]], Awaitable[None]],
+    keep: Keep,
 ) -> StepDone:
     """Ask about documents that are larger than the context, part by part.
 
@@ -179,26 +180,29 @@ async def ask_passes(
         EngineError: the engine refused, or was lost.
     """
     began = time.monotonic()
+    limit = engine.context_tokens or _USUAL_SERVER_TOKENS
     passes = await plan_for_question(
         documents.used,
         asked.question.text,
         engine.client,
-        context_tokens=engine.context_tokens or _USUAL_SERVER_TOKENS,
+        context_tokens=limit,
         answer_tokens=asked.sampling.max_tokens or DEFAULT_ANSWER_TOKENS,
     )
     laid_out = await asyncio.to_thread(documents.laid_out)
-    question = PassesQuestion(
-        passes,
-        asked.question.text,
-        asked.sampling,
-        asked.state_of,
-    )
-    here = list(done)
-    answer: PassesAnswer | None = None
-    limit = engine.context_tokens or _USUAL_SERVER_TOKENS
+    question = PassesQuestion(passes, asked.question.text, asked.sampling, asked.state_of)
     asking = ask_in_passes(
         engine.client, question, laid_out.checker, context_tokens=limit, done=done
     )
+    answer = await _heard_out(asking, asked.hear, done, keep)
+    return _passes_done(engine, asked, laid_out, answer, time.monotonic() - began)
+
+
+async def _heard_out(
+    asking: AsyncGenerator[PassEvent], hear: Hear, done: Sequence[PassAnswer], keep: Keep
+) -> PassesAnswer:
+    """Hear passes to their end, and write down each one that ends behind those `done`."""
+    here = list(done)
+    answer: PassesAnswer | None = None
     async with aclosing(asking) as events:
         async for event in events:
             match event:
@@ -208,9 +212,15 @@ async def ask_passes(
                     here.append(ended)
                     await keep(here)
                 case _:
-                    asked.hear(event)
+                    hear(event)
     if answer is None:
         raise _no_account()
+    return answer
+
+
+def _passes_done(
+    engine: JobEngine, asked: Asked, laid_out: LaidOut, answer: PassesAnswer, seconds: float
+) -> StepDone:
     details = replace(answer.details, documents=laid_out.names)
     receipt = details.receipt or ReadReceipt(0, 0, 0)
     return StepDone(
@@ -223,7 +233,7 @@ async def ask_passes(
             read_tokens=receipt.read_tokens,
             reused_tokens=receipt.reused_tokens,
             written_tokens=details.written_tokens,
-            seconds=time.monotonic() - began,
+            seconds=seconds,
         ),
         receipt.taken_tokens,
     )

@@ -23,7 +23,7 @@ _PRIVATE: Final = 0o700
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """The app's folders, which exist and are readable by their owner alone.
+    """The app's folders, readable by their owner alone; all but mere `places` exist.
 
     Attributes:
         data: the database.
@@ -48,25 +48,21 @@ class Folders:
         `environment` stands for `os.environ` when given. Raises StorageError when a folder can't
         be made.
         """
-        variables = os.environ if environment is None else environment
-        home = variables.get(HOME_VARIABLE, "").strip()
-        return Folders.under(Path(home)) if home else _of_platform()
+        home = _home(environment)
+        return _made(_of_platform()) if home is None else Folders.under(home)
+
+    @staticmethod
+    def places(environment: Mapping[str, str] | None = None) -> Folders:
+        """Where the folders of this user are, or would be: for a look that makes nothing."""
+        home = _home(environment)
+        return _of_platform() if home is None else _below(_absolute(home))
 
     @staticmethod
     def under(home: Path) -> Folders:
         """Folders below `home`, made where they are missing; raises StorageError."""
-        root = Path(os.path.abspath(home.expanduser()))  # noqa: PTH100 - resolve() follows links
+        root = _absolute(home)
         _make(root)
-        return _made(
-            Folders(
-                data=root / "data",
-                config=root / "config",
-                cache=root / "cache",
-                logs=root / "logs",
-                models=root / "models",
-                runs=root / "runs",
-            )
-        )
+        return _made(_below(root))
 
     @property
     def database(self) -> Path:
@@ -74,18 +70,37 @@ class Folders:
         return self.data / "m1desk.sqlite3"
 
 
+def _home(environment: Mapping[str, str] | None) -> Path | None:
+    variables = os.environ if environment is None else environment
+    home = variables.get(HOME_VARIABLE, "").strip()
+    return Path(home) if home else None
+
+
+def _absolute(home: Path) -> Path:
+    return Path(os.path.abspath(home.expanduser()))  # noqa: PTH100 - resolve() follows links
+
+
+def _below(root: Path) -> Folders:
+    return Folders(
+        data=root / "data",
+        config=root / "config",
+        cache=root / "cache",
+        logs=root / "logs",
+        models=root / "models",
+        runs=root / "runs",
+    )
+
+
 def _of_platform() -> Folders:
     places = platformdirs.PlatformDirs(_APP, appauthor=False)
     data = places.user_data_path
-    return _made(
-        Folders(
-            data=data,
-            config=places.user_config_path,
-            cache=places.user_cache_path,
-            logs=places.user_log_path,
-            models=data / "models",
-            runs=data / "runs",
-        )
+    return Folders(
+        data=data,
+        config=places.user_config_path,
+        cache=places.user_cache_path,
+        logs=places.user_log_path,
+        models=data / "models",
+        runs=data / "runs",
     )
 
 

@@ -8,7 +8,6 @@ from PySide6.QtCore import QByteArray, QTimer, Signal
 from PySide6.QtGui import QDropEvent, QGuiApplication
 from PySide6.QtWidgets import (
     QAbstractScrollArea,
-    QFrame,
     QHBoxLayout,
     QLineEdit,
     QStackedWidget,
@@ -22,6 +21,7 @@ from m1desk.ui.tab_order import move_focus
 from m1desk.ui.widgets.buttons import IconButton
 from m1desk.ui.widgets.drop_overlay import DropOverlay, dropped_documents, dropped_model
 from m1desk.ui.widgets.model_selector import ModelSelector
+from m1desk.ui.widgets.separator import separator
 from m1desk.ui.widgets.shortcuts_dialog import ShortcutsDialog
 from m1desk.ui.widgets.sidebar import PAGES, Sidebar
 from m1desk.ui.widgets.status_bar import StatusBar
@@ -237,19 +237,19 @@ class MainWindow(QWidget):
         right = QVBoxLayout()
         right.setSpacing(0)
         right.addLayout(top)
-        right.addWidget(_line(vertical=False))
+        right.addWidget(separator())
         right.addWidget(self.banner)
         right.addWidget(self._stack, 1)
         middle = QHBoxLayout()
         middle.setSpacing(0)
         middle.addWidget(self.sidebar)
-        middle.addWidget(_line(vertical=True))
+        middle.addWidget(separator(vertical=True))
         middle.addLayout(right, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addLayout(middle, 1)
-        layout.addWidget(_line(vertical=False))
+        layout.addWidget(separator())
         layout.addWidget(self.status_bar)
 
     def _connect(self) -> None:
@@ -309,13 +309,3 @@ class MainWindow(QWidget):
             area.viewport().installEventFilter(self)
         for line in self.findChildren(QLineEdit):
             line.installEventFilter(self)
-
-
-def _line(*, vertical: bool) -> QFrame:
-    line = QFrame()
-    line.setProperty("line", True)
-    if vertical:
-        line.setFixedWidth(1)
-    else:
-        line.setFixedHeight(1)
-    return line

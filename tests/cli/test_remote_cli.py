@@ -14,6 +14,10 @@ import pytest
 from support.models import SCRIPTED_ANSWER
 from support.worker import KEY, Worker, running_worker
 
+from m1desk.jobs.store import JobStore
+from m1desk.jobs.values import EngineChoice, JobEstimate, JobSpec
+from m1desk.store import Database, Folders
+
 
 @pytest.fixture(scope="module")
 def worker(scripted_llama: Path) -> Iterator[Worker]:
@@ -93,6 +97,21 @@ def test_a_server_is_changed_only_when_that_is_asked_for() -> None:
     assert "already" in m1desk("remote", "add", "lab", "http://two.example").stderr
     done = m1desk("remote", "add", "lab", "http://two.example", "--replace", "--json")
     assert as_json(done)["base_url"] == "http://two.example"
+
+
+def test_a_server_is_renamed_and_its_jobs_with_it(home: Path) -> None:
+    assert m1desk("remote", "add", "lab", "http://one.example").returncode == 0
+    spec = JobSpec("Read it", "prompt", engine=EngineChoice(server="lab"))
+    with Database(Folders.under(home).database) as database:
+        job = JobStore(database).add(spec, JobEstimate())
+    done = m1desk("remote", "rename", "lab", "cluster")
+    assert (done.returncode, done.stderr) == (0, "lab is called cluster now.\n")
+    assert [one["name"] for one in as_json(m1desk("remote", "list", "--json"))] == ["cluster"]
+    with Database(Folders.under(home).database) as database:
+        assert JobStore(database).job(job).spec.engine.server == "cluster"
+    again = m1desk("remote", "rename", "lab", "cluster")
+    assert again.returncode == 1
+    assert 'There is no server "lab"' in again.stderr
 
 
 def test_a_model_and_a_server_together_are_a_misuse() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,9 @@ from support.worker import KEY, Worker, running_worker
 
 from m1desk.engines import ProfileStore, ServerProfile, ServerSecrets, SshTunnel
 from m1desk.errors import BadInput
-from m1desk.jobs.servers import JobServers
-from m1desk.jobs.values import EngineChoice, Job
+from m1desk.jobs.servers import JobServers, rename_in_jobs
+from m1desk.jobs.store import JobStore
+from m1desk.jobs.values import EngineChoice, Job, JobEstimate, JobSpec
 from m1desk.store import Database, Folders
 
 if TYPE_CHECKING:
@@ -164,3 +166,36 @@ def test_a_missing_secret_header_is_named(database: Database, home: Path) -> Non
     profiles.add(ServerProfile("lab", "http://127.0.0.1:1", secret_headers=("X-Auth",)))
     with pytest.raises(BadInput, match="The value of the header X-Auth of the server lab"):
         JobServers(profiles, Folders.under(home)).check("lab")
+
+
+def test_jobs_follow_a_server_that_is_renamed(database: Database, profiles: ProfileStore) -> None:
+    jobs = JobStore(database)
+    profiles.follow_renames(partial(rename_in_jobs, database))
+    profiles.add(ServerProfile("lab", "http://127.0.0.1:1"))
+    waiting, ended, elsewhere, here = (
+        jobs.add(JobSpec("Read it", "prompt", engine=engine), JobEstimate())
+        for engine in (LAB, LAB, EngineChoice(server="http://lab"), EngineChoice())
+    )
+    jobs.cancel(ended)
+    profiles.rename("lab", "Küche 2")
+    chosen = [jobs.job(one).spec.engine.server for one in (waiting, ended, elsewhere, here)]
+    assert chosen == ["Küche 2", "Küche 2", "http://lab", ""]
+
+
+def test_a_server_that_a_running_job_asks_is_not_renamed(
+    database: Database, profiles: ProfileStore
+) -> None:
+    jobs = JobStore(database)
+    profiles.follow_renames(partial(rename_in_jobs, database))
+    for name in ("lab", "free"):
+        profiles.add(ServerProfile(name, "http://127.0.0.1:1"))
+    running = jobs.add(JobSpec("Read it", "prompt", engine=LAB), JobEstimate())
+    assert jobs.start(running)
+    with pytest.raises(BadInput, match='The job "Read it" is asking it'):
+        profiles.rename("lab", "cluster")
+    assert [one.name for one in profiles.list()] == ["free", "lab"]
+    assert jobs.job(running).spec.engine == LAB
+    profiles.rename("free", "other")  # nobody asks that one
+    jobs.pause(running)
+    profiles.rename("lab", "cluster")
+    assert jobs.job(running).spec.engine.server == "cluster"

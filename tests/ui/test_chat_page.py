@@ -125,7 +125,7 @@ def test_without_a_model_it_offers_to_load_one_and_says_why_nothing_can_be_sent(
     with qtbot.waitSignal(desk.page.load_wished):
         desk.press("Load model…")
     desk.models.set_engine(EngineStatus(EngineState.LOADING, load_fraction=0.45), None)
-    assert "45%" in desk.page.composer.field.placeholderText()
+    assert "45 %" in desk.page.composer.field.placeholderText()
     assert not desk.page.empty.offers_loading
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -11,8 +12,16 @@ import pytest
 from test_app import OPTIONS, SLOW, App, wait_ready
 from test_documents_app import QUOTE, SCRIPT, drop
 
-from m1desk.engines import LlamaSettings
-from m1desk.jobs.values import Corpus, EngineChoice, JobChanged, JobEstimate, JobQuestion, JobSpec
+from m1desk.engines import LlamaSettings, ServerProfile, ServerSecrets
+from m1desk.jobs.values import (
+    Corpus,
+    EngineChoice,
+    JobChanged,
+    JobEstimate,
+    JobQuestion,
+    JobSpec,
+    Schedule,
+)
 from m1desk.llama_worker.tiny_model import TinyModelSpec, write_tiny_model
 from m1desk.models.demo import sample_documents
 from m1desk.store import Folders
@@ -274,3 +283,19 @@ def test_a_job_whose_model_is_gone_says_so_and_is_repeated_with_another(
     qtbot.waitUntil(is_other, timeout=LONG)
     done = wait_for_state(app, "done", qtbot)
     assert done.table.count("verified") == 2
+
+
+def test_a_waiting_job_follows_its_server_when_that_is_renamed(
+    start: Callable[[], App], qtbot: QtBot
+) -> None:
+    app = start()
+    servers, jobs = app.parts.servers_desk.servers, app.parts.jobs_desk.backend.store
+    profile = ServerProfile("lab", "http://127.0.0.1:9")
+    with qtbot.waitSignal(servers.saved, timeout=SLOW):
+        servers.add(profile, ServerSecrets())
+    later = Schedule(not_before=time.time() + 86_400)
+    spec = JobSpec("Later", "prompt", QUESTIONS, engine=EngineChoice(server="lab"), schedule=later)
+    job_id = jobs.add(spec, JobEstimate())
+    with qtbot.waitSignal(servers.saved, timeout=SLOW):
+        servers.update(replace(profile, name="cluster"), was="lab")
+    assert jobs.job(job_id).spec.engine.server == "cluster"

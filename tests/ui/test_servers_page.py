@@ -148,7 +148,6 @@ def test_a_wrong_key_fails_at_its_step_and_can_be_replaced(desk: Desk, address: 
     dialog = desk.page.dialog
     assert dialog is not None
     assert dialog.secrets.key.text() == ""  # what is kept is not shown
-    assert not dialog.server.name.isEnabled()
     dialog.secrets.key.setText(KEY)
     dialog.save.click()
     desk.wait(lambda: desk.model.test_of("lab") is None)
@@ -249,6 +248,28 @@ def test_every_field_of_the_dialog_is_kept_and_shown_again(desk: Desk, tmp_path:
     desk.wait(lambda: desk.page.dialog is None)
     assert desk.core.store.get("far") == profile
     assert desk.core.store.vault.read(profile) == secrets
+
+
+@pytest.mark.usefixtures("memory_keyring")
+def test_a_server_is_renamed_with_its_key_and_stays_in_use(desk: Desk, address: str) -> None:
+    desk.core.store.add(ServerProfile("other", "http://h"))
+    desk.add("lab", address, KEY)
+    desk.page.view.use.click()
+    desk.wait(lambda: desk.model.in_use is not None)
+    desk.page.view.edit.click()
+    dialog = desk.page.dialog
+    assert dialog is not None
+    dialog.server.name.setText("other")
+    dialog.save.click()
+    desk.wait(lambda: 'There is a server "other" already.' in dialog.said)
+    assert desk.shown == "lab"
+    dialog.server.name.setText(" cluster ")
+    dialog.save.click()
+    desk.wait(lambda: desk.shown == "cluster")
+    desk.wait(lambda: desk.model.in_use is not None and desk.model.in_use.name == "cluster")
+    assert [one.profile.name for one in desk.model.servers] == ["cluster", "other"]
+    assert desk.core.store.vault.read(desk.core.store.get("cluster")).key == KEY
+    assert desk.failures == []
 
 
 @pytest.mark.usefixtures("memory_keyring")

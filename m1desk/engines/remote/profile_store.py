@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from m1desk.engines.remote.profiles import checked, profile_of, profile_values
 from m1desk.engines.remote.secrets import SecretVault, ServerSecrets, sort_out, wanted
-from m1desk.errors import BadInput
+from m1desk.errors import BadInput, M1DeskError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
     from m1desk.engines.remote.profiles import ServerProfile
     from m1desk.store import Database
 
@@ -29,7 +32,16 @@ class ProfileStore:
     def __init__(self, database: Database, vault: SecretVault | None = None) -> None:
         """Without a `vault`, one of its own is made: what no keyring takes lasts as long as it."""
         self._database = database
+        self._followers: list[Callable[[str, str], None]] = []
         self.vault = vault or SecretVault()
+
+    def follow_renames(self, follow: Callable[[str, str], None]) -> None:
+        """Have `follow` told the old and the new name of every server that is renamed.
+
+        It is called where the new name is written, in the same transaction, so that what else
+        names the server changes with it or not at all; it raises BadInput to refuse.
+        """
+        self._followers.append(follow)
 
     def add(self, profile: ServerProfile, secrets: ServerSecrets | None = None) -> bool:
         """Add a server; whether its secrets will still be there after this session.
@@ -43,11 +55,7 @@ class ProfileStore:
             (_PREFIX + kept.name, _as_text(kept)),
         )
         if not done.rowcount:
-            raise BadInput(
-                f'There is a server "{kept.name}" already.',
-                "",
-                "Choose another name, or remove that one.",
-            )
+            raise _taken(kept.name)
         return self.vault.keep(kept, hidden)
 
     def list(self) -> tuple[ServerProfile, ...]:
@@ -73,31 +81,70 @@ class ProfileStore:
             raise _unknown(name, self.list())
         return profile
 
-    def update(self, profile: ServerProfile, secrets: ServerSecrets | None = None) -> bool:
-        """Replace the server of that name; whether its secrets outlive this session.
+    def update(
+        self, profile: ServerProfile, secrets: ServerSecrets | None = None, was: str = ""
+    ) -> bool:
+        """Replace the server of that name, or the one that `was` called differently.
 
         Secrets that are not given stay as they are, unless scheme, host or port change: then they
         are deleted, so that no other server gets them. So are those it does not want any more.
 
+        Returns:
+            Whether its secrets outlive this session.
+
         Raises:
-            BadInput: there is none of that name, or a value can't be used.
+            BadInput: there is none of that name, a value can't be used, the new name is taken, or
+                something holds the server to its old one.
+            StorageError: also when the keyring can't be asked now for what is to be renamed.
         """
-        before = self.get(profile.name)
+        before = self.get(was or profile.name)
         kept, hidden = sort_out(checked(profile), secrets or ServerSecrets())
-        self._database.execute(
-            "UPDATE settings SET value = ? WHERE key = ?", (_as_text(kept), _PREFIX + kept.name)
-        )
-        if before.address.origin != kept.address.origin:
+        is_same_place = before.address.origin == kept.address.origin
+        if kept.name != before.name:
+            stay = set(wanted(before)) & set(wanted(kept)) if is_same_place else set()
+            self._rename(before, kept, stay)
+        else:
+            self._write(before.name, kept)
+        if kept.name != before.name or not is_same_place:
             self.vault.forget(before)
         else:
             self.vault.drop(before, set(wanted(before)) - set(wanted(kept)))
         return self.vault.keep(kept, hidden)
+
+    def rename(self, name: str, new_name: str) -> None:
+        """Call a server differently; it keeps its secrets. Raises as `update` does."""
+        profile = self.get(name)
+        self.update(replace(profile, name=new_name), was=profile.name)
 
     def remove(self, name: str) -> None:
         """Remove a server and its secrets; raises BadInput when there is none of that name."""
         profile = self.get(name)
         self.vault.forget(profile)
         self._database.execute("DELETE FROM settings WHERE key = ?", (_PREFIX + profile.name,))
+
+    def _rename(self, before: ServerProfile, kept: ServerProfile, stay: Collection[str]) -> None:
+        """Write a server under another name, with those secrets that `stay`."""
+        row = self._database.query_one(
+            "SELECT 1 FROM settings WHERE key = ?", (_PREFIX + kept.name,)
+        )
+        if row is not None:
+            raise _taken(kept.name)
+        try:
+            self.vault.copy(before, kept, stay)
+            self._write(before.name, kept)
+        except M1DeskError:
+            self.vault.drop(kept, stay)
+            raise
+
+    def _write(self, name: str, kept: ServerProfile) -> None:
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE settings SET key = ?, value = ? WHERE key = ?",
+                (_PREFIX + kept.name, _as_text(kept), _PREFIX + name),
+            )
+            if kept.name != name:
+                for follow in self._followers:
+                    follow(name, kept.name)
 
 
 def _as_text(profile: ServerProfile) -> str:
@@ -110,6 +157,12 @@ def _read(key: str, text: str) -> ServerProfile | None:
     except ValueError:
         _log.warning("what is kept of %s can't be used", key)
         return None
+
+
+def _taken(name: str) -> BadInput:
+    return BadInput(
+        f'There is a server "{name}" already.', "", "Choose another name, or remove that one."
+    )
 
 
 def _unknown(name: str, known: tuple[ServerProfile, ...]) -> BadInput:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from m1desk.engines.remote.profiles import check_header, looks_secret
 from m1desk.errors import BadInput, StorageError
-from m1desk.store import delete_secret, get_secret, set_secret
+from m1desk.store import delete_secret, get_secret, keyring_status, set_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -68,6 +68,20 @@ class SecretVault:
         key = self._read(_entry(profile, KEY)) if profile.wants_key else ""
         found = {name: self._read(_entry(profile, name)) for name in profile.secret_headers}
         return ServerSecrets(key, {name: value for name, value in found.items() if value})
+
+    def copy(self, before: ServerProfile, after: ServerProfile, names: Iterable[str]) -> None:
+        """Keep some of a profile's secrets for another one too, each as long as the first.
+
+        Raises:
+            StorageError: there is a keyring, and it can't be asked now.
+        """
+        usable = keyring_status().usable
+        for what in names:
+            source, target = _entry(before, what), _entry(after, what)
+            if source in self._session:
+                self._session[target] = self._session[source]
+            elif usable and (value := get_secret(source)):
+                set_secret(target, value)
 
     def is_for_session(self, profile: ServerProfile) -> bool:
         """Whether some of what is known of its secrets ends with this session."""

@@ -9,7 +9,6 @@ from PySide6.QtCore import QStandardPaths, Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import (
     QFileDialog,
-    QFrame,
     QHBoxLayout,
     QStackedWidget,
     QVBoxLayout,
@@ -27,6 +26,7 @@ from m1desk.ui.widgets.conversation_list import ConversationList
 from m1desk.ui.widgets.conversation_view import ConversationView
 from m1desk.ui.widgets.elided_label import ElidedLabel
 from m1desk.ui.widgets.sampling_panel import SamplingPanel
+from m1desk.ui.widgets.separator import separator
 from m1desk.ui.widgets.server_strip import ServerStrip
 
 if TYPE_CHECKING:
@@ -137,13 +137,13 @@ class ChatPage(QWidget):
         center = QVBoxLayout()
         center.setSpacing(0)
         center.addLayout(bar)
-        center.addWidget(_line(vertical=False))
+        center.addWidget(separator())
         center.addWidget(self._middle, 1)
         center.addLayout(self._lay_out_composer())
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        self._left_line, self._right_line = _line(vertical=True), _line(vertical=True)
+        self._left_line, self._right_line = separator(vertical=True), separator(vertical=True)
         layout.addWidget(self.list)
         layout.addWidget(self._left_line)
         layout.addLayout(center, 1)
@@ -359,16 +359,6 @@ class ChatPage(QWidget):
         self._left_line.setVisible(show_list)
         self.panel.setVisible(show_panel)
         self._right_line.setVisible(show_panel)
-
-
-def _line(*, vertical: bool) -> QFrame:
-    line = QFrame()
-    line.setProperty("line", True)
-    if vertical:
-        line.setFixedWidth(1)
-    else:
-        line.setFixedHeight(1)
-    return line
 
 
 def _documents() -> str:

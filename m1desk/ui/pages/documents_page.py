@@ -10,7 +10,6 @@ from PySide6.QtCore import QStandardPaths, Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import (
     QFileDialog,
-    QFrame,
     QHBoxLayout,
     QSplitter,
     QStackedWidget,
@@ -26,6 +25,7 @@ from m1desk.ui.widgets.document_empty import DocumentsEmpty
 from m1desk.ui.widgets.document_prepared import PreparedDialog
 from m1desk.ui.widgets.document_sets import DocumentSetList, figures_text
 from m1desk.ui.widgets.elided_label import ElidedLabel
+from m1desk.ui.widgets.separator import separator
 from m1desk.ui.widgets.viewer import Viewer
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class DocumentsPage(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addLayout(bar)
-        column.addWidget(_line())
+        column.addWidget(separator())
         column.addWidget(self._stack, 1)
         self.list.setMinimumWidth(_LIST_WIDTH - 40)
         self.viewer.setMinimumWidth(_LEAST_VIEWER)
@@ -399,13 +399,6 @@ class DocumentsPage(QWidget):
         self.list.setVisible(self._list_button.isChecked() and self.width() >= wanted)
         self.viewer.setVisible(viewer)
         self._figures.setVisible(not viewer and self.width() >= _WIDE)
-
-
-def _line() -> QFrame:
-    line = QFrame()
-    line.setProperty("line", True)
-    line.setFixedHeight(1)
-    return line
 
 
 def _file_name(question: str) -> str:

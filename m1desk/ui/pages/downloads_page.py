@@ -21,6 +21,7 @@ from m1desk.ui.units import bytes_text
 from m1desk.ui.widgets.download_row import DownloadRow
 from m1desk.ui.widgets.elided_label import ElidedLabel
 from m1desk.ui.widgets.empty_state import EmptyState
+from m1desk.ui.widgets.scrolled import scrolled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,12 +123,7 @@ class DownloadsPage(QWidget):
         self._column.setContentsMargins(0, 0, metrics.space_xl, metrics.space_xl)
         self._column.setSpacing(metrics.space_s)
         self._column.addStretch(1)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        area.setWidget(inner)
-        return area
+        return scrolled(inner)
 
     def _on_changed(self) -> None:
         items = self._downloads.items

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 from PySide6.QtCore import QStandardPaths, Qt, Signal
 from PySide6.QtWidgets import (
     QFileDialog,
-    QFrame,
     QHBoxLayout,
     QPushButton,
     QSplitter,
@@ -26,6 +25,7 @@ from m1desk.ui.widgets.job_compare import JobCompareDialog
 from m1desk.ui.widgets.job_head import JobHead
 from m1desk.ui.widgets.job_list import JobList
 from m1desk.ui.widgets.open_link import ask_to_open
+from m1desk.ui.widgets.separator import separator
 from m1desk.ui.widgets.viewer import Viewer
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class JobsPage(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addLayout(bar)
-        column.addWidget(_line())
+        column.addWidget(separator())
         column.addWidget(self.job, 1)
         self._middle.addWidget(self.choose)
         self._middle.addWidget(shown)
@@ -326,13 +326,6 @@ class JobsPage(QWidget):
 def ending_of(name_filter: str) -> str:
     """The ending that a filter of the file dialog stands for."""
     return name_filter.rpartition("*.")[2].rstrip(")")
-
-
-def _line() -> QFrame:
-    line = QFrame()
-    line.setProperty("line", True)
-    line.setFixedHeight(1)
-    return line
 
 
 def _file_name(title: str) -> str:

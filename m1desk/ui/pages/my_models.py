@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import Qt, QTimer, QUrl, Signal
+from PySide6.QtCore import QTimer, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import (
     QHBoxLayout,
@@ -27,6 +27,7 @@ from m1desk.ui.widgets.elided_label import ElidedLabel
 from m1desk.ui.widgets.empty_state import EmptyState
 from m1desk.ui.widgets.model_card import ModelCard
 from m1desk.ui.widgets.model_removal import ask_to_delete, tell_in_use
+from m1desk.ui.widgets.scrolled import scrolled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -183,12 +184,7 @@ class MyModels(QWidget):
         self._column.setSpacing(metrics.space_s)
         self._column.addWidget(self._nothing)
         self._column.addStretch(1)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        area.setWidget(inner)
-        return area
+        return scrolled(inner)
 
     def _add_button(self) -> QPushButton:
         button = QPushButton("Add file…")

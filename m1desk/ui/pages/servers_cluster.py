@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QWidget
 
 from m1desk.ui.viewmodels.recipes import proposed_server
 from m1desk.ui.widgets.recipe_form import RecipeForm
 from m1desk.ui.widgets.recipe_view import RecipeView
 from m1desk.ui.widgets.scrolled import scrolled
+from m1desk.ui.widgets.separator import separator
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QShowEvent
@@ -54,14 +55,11 @@ class ServersCluster(QWidget):
     def _lay_out(self) -> None:
         left, right = scrolled(self.form), scrolled(self.view)
         left.setFixedWidth(_FORM_WIDTH)
-        line = QFrame()
-        line.setProperty("line", True)
-        line.setFixedWidth(1)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addWidget(left)
-        layout.addWidget(line)
+        layout.addWidget(separator(vertical=True))
         layout.addWidget(right, 1)
 
     def _on_changed(self) -> None:

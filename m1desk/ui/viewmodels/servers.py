@@ -191,10 +191,11 @@ class ServersViewModel(QObject):
         """Add a server; its secrets go to the keyring, or are kept for this session."""
         self._save(lambda: self._servers.store.add(profile, secrets), profile.name)
 
-    def update(self, profile: ServerProfile, secrets: ServerSecrets | None = None) -> None:
-        """Change a server; one that is in use is connected to anew."""
-        name = profile.name
-        self._save(lambda: self._servers.store.update(profile, secrets), name)
+    def update(
+        self, profile: ServerProfile, secrets: ServerSecrets | None = None, was: str = ""
+    ) -> None:
+        """Change a server, which `was` called differently; one in use is connected to anew."""
+        self._save(lambda: self._servers.store.update(profile, secrets, was), profile.name, was)
 
     def remove(self, name: str) -> None:
         """Remove a server and its secrets."""
@@ -290,14 +291,17 @@ class ServersViewModel(QObject):
         in_use = self._in_use is not None and self._in_use.name == name
         return in_use or self.connecting == name
 
-    def _save(self, work: Callable[[], object], name: str, *, keeps_test: bool = False) -> None:
+    def _save(
+        self, work: Callable[[], object], name: str, was: str = "", *, keeps_test: bool = False
+    ) -> None:
         def on_saved(_result: object) -> None:
             name_kept = name.strip()
+            name_before = was or name_kept
             if not keeps_test:
-                self._forget_test(name_kept)
+                self._forget_test(name_before)
             self.refresh(select=name_kept)
             self.saved.emit(name_kept)
-            if self._uses(name_kept):
+            if self._uses(name_before):
                 self.leave()
                 self.use(name_kept)
 

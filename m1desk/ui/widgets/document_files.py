@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from PySide6.QtCore import (
-    QAbstractTableModel,
     QModelIndex,
     QPersistentModelIndex,
     QSize,
@@ -17,6 +16,7 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTableView,
 
 from m1desk.ui.units import tokens_text
 from m1desk.ui.widgets.document_words import KINDS, OUTCOMES, pages_text
+from m1desk.ui.widgets.plain_model import Column, PlainTableModel
 from m1desk.ui.widgets.plain_table import PlainDelegate
 
 if TYPE_CHECKING:
@@ -29,59 +29,40 @@ if TYPE_CHECKING:
     Index = QModelIndex | QPersistentModelIndex
 
 NAME, KIND, PAGES, TOKENS, OUTCOME = range(5)
-_HEADERS: Final = ("File", "Kind", "Pages", "Tokens", "Result")
+_COLUMNS: Final = (
+    Column("File"),
+    Column("Kind"),
+    Column("Pages", at_right=True),
+    Column("Tokens", at_right=True),
+    Column("Result"),
+)
 _WIDTHS: Final = {KIND: 104, PAGES: 84, TOKENS: 84, OUTCOME: 140}
 _LEAVING: Final = (KIND, PAGES, TOKENS)
 """Columns that are left out where names would have no room, in this order."""
-_RIGHT: Final = frozenset({PAGES, TOKENS})
 _ROW: Final = 30
 _LEAST_NAME: Final = 180
 _CHECK: Final = Qt.ItemDataRole.CheckStateRole
 
 
-class DocumentTableModel(QAbstractTableModel):
+class DocumentTableModel(PlainTableModel):
     """Writes the open set's files as text; those without text have no checkbox."""
 
+    rows: tuple[SetFile, ...]
+
     def __init__(self, theme: Theme, documents: DocumentsViewModel) -> None:
-        super().__init__()
+        super().__init__(_COLUMNS)
         self._theme = theme
         self._documents = documents
-        self._files: tuple[SetFile, ...] = ()
         documents.files.files_changed.connect(self._on_files)
         documents.budget.changed.connect(self._on_counts)
 
-    @property
-    def files(self) -> tuple[SetFile, ...]:
-        """The files, as they are listed."""
-        return self._files
-
-    def rowCount(self, parent: Index | None = None) -> int:
-        """One for each file."""
-        return 0 if parent is not None and parent.isValid() else len(self._files)
-
-    def columnCount(self, parent: Index | None = None) -> int:
-        """Those in the header."""
-        return 0 if parent is not None and parent.isValid() else len(_HEADERS)
-
-    def headerData(
-        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> Any:  # noqa: ANN401 - Qt's
-        """Names of the columns."""
-        if orientation != Qt.Orientation.Horizontal:
-            return None
-        if role == Qt.ItemDataRole.DisplayRole:
-            return _HEADERS[section]
-        return _alignment(section) if role == Qt.ItemDataRole.TextAlignmentRole else None
-
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:  # noqa: ANN401 - Qt's
         """Text, icon, colour, checkbox and tooltip of a cell."""
-        file, column = self._files[index.row()], index.column()
+        file, column = self.rows[index.row()], index.column()
         if role == Qt.ItemDataRole.DisplayRole:
             return self._text(file, column)
         if role == _CHECK and column == NAME and file.document is not None:
             return Qt.CheckState.Checked if file.included else Qt.CheckState.Unchecked
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            return _alignment(column)
         if role == Qt.ItemDataRole.ToolTipRole:
             return _tooltip(file, column)
         if role == Qt.ItemDataRole.ForegroundRole:
@@ -89,20 +70,20 @@ class DocumentTableModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.DecorationRole and column == OUTCOME:
             _, icon, tone = OUTCOMES[file.report.outcome]
             return self._theme.icon(icon, getattr(self._theme.palette, tone))
-        return None
+        return super().data(index, role)
 
     def setData(self, index: Index, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:  # noqa: ANN401 - Qt's
         """Take a file into the prompt, or leave it out."""
         if role != _CHECK or index.column() != NAME:
             return False
         included = Qt.CheckState(value) == Qt.CheckState.Checked
-        self._documents.files.include([self._files[index.row()].id], included=included)
+        self._documents.files.include([self.rows[index.row()].id], included=included)
         return True
 
     def flags(self, index: Index) -> Qt.ItemFlag:
         """A file with text can be checked."""
         flags = super().flags(index)
-        if index.column() == NAME and self._files[index.row()].document is not None:
+        if index.column() == NAME and self.rows[index.row()].document is not None:
             flags |= Qt.ItemFlag.ItemIsUserCheckable
         return flags
 
@@ -129,22 +110,13 @@ class DocumentTableModel(QAbstractTableModel):
 
     def _on_files(self) -> None:
         files = self._documents.files.files
-        same = [one.id for one in files] == [one.id for one in self._files]
-        if same:
-            self._files = files
-            self._tell_changed(NAME, OUTCOME)
+        if [one.id for one in files] == [one.id for one in self.rows]:
+            self.show_changed(files)
         else:
-            self.beginResetModel()
-            self._files = files
-            self.endResetModel()
+            self.show_others(files)
 
     def _on_counts(self) -> None:
-        self._tell_changed(TOKENS, TOKENS)
-
-    def _tell_changed(self, first: int, last: int) -> None:
-        if self._files:
-            end = len(self._files) - 1
-            self.dataChanged.emit(self.index(0, first), self.index(end, last))
+        self.tell_changed(TOKENS, TOKENS)
 
 
 class DocumentTable(QTableView):
@@ -188,7 +160,7 @@ class DocumentTable(QTableView):
 
     def select(self, name: str) -> None:
         """Make a file's row the current one."""
-        names = [one.report.name for one in self._model.files]
+        names = [one.report.name for one in self._model.rows]
         if name in names:
             index = self._model.index(names.index(name), NAME)
             self.setCurrentIndex(index)
@@ -233,10 +205,10 @@ class DocumentTable(QTableView):
                 menu.addAction("Open in the viewer", lambda: self.open_wished.emit(selected[0]))
             menu.addAction("Include", lambda: self._include(selected, included=True))
             menu.addAction("Leave out", lambda: self._include(selected, included=False))
-            others = [one for one in self._model.files if one not in selected]
+            others = [one for one in self._model.rows if one not in selected]
             menu.addAction("Leave all others out", lambda: self._include(others, included=False))
             menu.addSeparator()
-        everything = list(self._model.files)
+        everything = list(self._model.rows)
         menu.addAction("Include all", lambda: self._include(everything, included=True))
         if selected:
             menu.addSeparator()
@@ -260,7 +232,7 @@ class DocumentTable(QTableView):
             header.resizeSection(column, width)
 
     def _at(self, index: QModelIndex) -> SetFile:
-        return self._model.files[index.row()]
+        return self._model.rows[index.row()]
 
     def _selected(self) -> list[SetFile]:
         return [self._at(index) for index in self.selectionModel().selectedRows()]
@@ -272,11 +244,6 @@ class DocumentTable(QTableView):
 
     def _on_current(self, current: QModelIndex) -> None:
         self.chosen.emit(self._at(current) if current.isValid() else None)
-
-
-def _alignment(column: int) -> Qt.AlignmentFlag:
-    side = Qt.AlignmentFlag.AlignRight if column in _RIGHT else Qt.AlignmentFlag.AlignLeft
-    return side | Qt.AlignmentFlag.AlignVCenter
 
 
 def _tooltip(file: SetFile, column: int) -> str:

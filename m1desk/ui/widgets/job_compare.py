@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSize, Qt
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import (
     QDialog,
@@ -19,11 +19,13 @@ from PySide6.QtWidgets import (
 )
 
 from m1desk.ui.widgets.calm_fields import choice
+from m1desk.ui.widgets.dialog_size import open_within_window
 from m1desk.ui.widgets.elided_label import ElidedLabel
 from m1desk.ui.widgets.job_answer import JobAnswerView
 from m1desk.ui.widgets.markdown_highlight import Highlighter
 from m1desk.ui.widgets.markdown_style import MarkdownStyle
 from m1desk.ui.widgets.open_link import ask_to_open
+from m1desk.ui.widgets.plain_model import Column, PlainTableModel
 from m1desk.ui.widgets.plain_table import make_plain
 from m1desk.ui.widgets.text_label import text_label
 
@@ -47,52 +49,28 @@ OUTCOMES: Final[dict[Outcome, tuple[str, str, str]]] = {
 _ROW: Final = 30
 _OUTCOME_WIDTH: Final = 116
 _SIZE: Final = (960, 680)
-_EDGE: Final = 40
 _NO_OTHER: Final = (
     "There is no other job with these questions and with results. Run the job once more with "
     "another model: “New job like this…” in its menu."
 )
 
 
-class ComparisonModel(QAbstractTableModel):
+class ComparisonModel(PlainTableModel):
     """Writes a comparison as text."""
 
+    rows: tuple[ComparedCell, ...]
+
     def __init__(self, theme: Theme) -> None:
-        super().__init__()
+        super().__init__(_columns("", ""))
         self._theme = theme
-        self._names = ("", "")
-        self.cells: tuple[ComparedCell, ...] = ()
 
     def show_comparison(self, comparison: Comparison) -> None:
         """Show another comparison."""
-        self.beginResetModel()
-        self._names = (comparison.left, comparison.right)
-        self.cells = comparison.cells
-        self.endResetModel()
-
-    def rowCount(self, parent: Index | None = None) -> int:
-        """One for each question of each document."""
-        return 0 if parent is not None and parent.isValid() else len(self.cells)
-
-    def columnCount(self, parent: Index | None = None) -> int:
-        """Where, the two answers, and how they compare."""
-        return 0 if parent is not None and parent.isValid() else OUTCOME + 1
-
-    def headerData(
-        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> Any:  # noqa: ANN401 - Qt's
-        """Names of the two jobs above their answers."""
-        if orientation != Qt.Orientation.Horizontal:
-            return None
-        if role == Qt.ItemDataRole.DisplayRole:
-            return ("Question", *self._names, "Compared")[section]
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            return Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-        return None
+        self.show_others(comparison.cells, _columns(comparison.left, comparison.right))
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:  # noqa: ANN401 - Qt's
         """Text, icon, colour and tooltip of a cell."""
-        cell, column = self.cells[index.row()], index.column()
+        cell, column = self.rows[index.row()], index.column()
         word, icon, tone = OUTCOMES[cell.outcome]
         if role in {Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole}:
             where = " · ".join(part for part in (cell.left.document, cell.left.question) if part)
@@ -101,7 +79,12 @@ class ComparisonModel(QAbstractTableModel):
             return self._theme.icon(icon, getattr(self._theme.palette, tone))
         if column == OUTCOME and role == Qt.ItemDataRole.ForegroundRole:
             return QColor(getattr(self._theme.palette, tone))
-        return None
+        return super().data(index, role)
+
+
+def _columns(left: str, right: str) -> tuple[Column, ...]:
+    """The columns, the two jobs' by their titles."""
+    return Column("Question"), Column(left), Column(right), Column("Compared")
 
 
 class JobCompareDialog(QDialog):
@@ -174,9 +157,7 @@ class JobCompareDialog(QDialog):
         layout.addLayout(head)
         layout.addWidget(self._nothing)
         layout.addWidget(split, 1)
-        window = self.parentWidget()
-        room = window.window().size() if window is not None else QSize(*_SIZE)
-        self.resize(min(_SIZE[0], room.width() - _EDGE), min(_SIZE[1], room.height() - _EDGE))
+        open_within_window(self, *_SIZE)
 
     def _set_up_table(self) -> None:
         table = self.table
@@ -208,7 +189,7 @@ class JobCompareDialog(QDialog):
             self.table.selectRow(0)
 
     def _on_row(self, current: QModelIndex) -> None:
-        cell = self.model.cells[current.row()] if current.isValid() else None
+        cell = self.model.rows[current.row()] if current.isValid() else None
         sides = (None, None) if cell is None else (cell.left, cell.right)
         for pane, side in zip(self._answers, sides, strict=True):
             pane.show_cell(side, self._highlighter)

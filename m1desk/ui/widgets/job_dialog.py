@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Final
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QDialog,
-    QFrame,
     QHBoxLayout,
     QLabel,
     QLineEdit,
     QPushButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -25,12 +23,15 @@ from m1desk.ui.viewmodels.jobs_new import WITHOUT_DOCUMENTS, missing
 from m1desk.ui.viewmodels.jobs_words import KIND_MEANINGS, KINDS, estimate_text
 from m1desk.ui.widgets.calm_fields import choice
 from m1desk.ui.widgets.confirm import confirm
+from m1desk.ui.widgets.dialog_size import open_within_window
 from m1desk.ui.widgets.drop_overlay import DropOverlay, dropped_documents
 from m1desk.ui.widgets.elided_label import ElidedLabel
 from m1desk.ui.widgets.job_conditions import JobEngineCard, JobLimitsCard, JobScheduleCard
 from m1desk.ui.widgets.job_documents import JobDocuments
 from m1desk.ui.widgets.job_questions import JobQuestions
 from m1desk.ui.widgets.job_templates import JobTemplates
+from m1desk.ui.widgets.scrolled import scrolled
+from m1desk.ui.widgets.separator import separator
 from m1desk.ui.widgets.settings_card import SettingsCard
 
 if TYPE_CHECKING:
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
 
 _SIZE: Final = (940, 720)
 _TEMPLATES: Final = 228
-_EDGE: Final = 40
 _TITLE: Final = 60
 """Characters of a question that make a title."""
 _ESTIMATING: Final = "Estimating…"
@@ -215,29 +215,19 @@ class NewJobDialog(QDialog):
         for card in self._cards:
             column.addWidget(card)
         column.addStretch(1)
-        area = QScrollArea()
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setWidgetResizable(True)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        area.setWidget(inner)
         self.templates.setFixedWidth(_TEMPLATES)
         top = QHBoxLayout()
         top.setSpacing(0)
         top.addWidget(self.templates)
-        top.addWidget(_line(vertical=True))
-        top.addWidget(area, 1)
+        top.addWidget(separator(vertical=True))
+        top.addWidget(scrolled(inner), 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addLayout(top, 1)
-        layout.addWidget(_line(vertical=False))
+        layout.addWidget(separator())
         layout.addLayout(self._foot())
-        window = self.parentWidget()
-        room = window.window().size() if window is not None else None
-        width = min(_SIZE[0], room.width() - _EDGE) if room else _SIZE[0]
-        height = min(_SIZE[1], room.height() - _EDGE) if room else _SIZE[1]
-        self.resize(width, height)
+        open_within_window(self, *_SIZE)
 
     def _foot(self) -> QHBoxLayout:
         metrics = self._theme.metrics
@@ -375,13 +365,3 @@ class NewJobDialog(QDialog):
             self._adding = False
             self.accept()
             self.added.emit(job_id)
-
-
-def _line(*, vertical: bool) -> QFrame:
-    line = QFrame()
-    line.setProperty("line", True)
-    if vertical:
-        line.setFixedWidth(1)
-    else:
-        line.setFixedHeight(1)
-    return line

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import (
     QHeaderView,
@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 from m1desk.ui.theme import code_font
 from m1desk.ui.units import seconds_text
 from m1desk.ui.viewmodels.jobs_words import STEP_KINDS, STEP_STATES
+from m1desk.ui.widgets.plain_model import Column, PlainTableModel
 from m1desk.ui.widgets.plain_table import make_plain
 
 if TYPE_CHECKING:
@@ -30,54 +31,38 @@ if TYPE_CHECKING:
     Index = QModelIndex | QPersistentModelIndex
 
 NUMBER, WHAT, STATE, TRIES, TOOK = range(5)
-_HEADERS: Final = ("Step", "What", "State", "Tries", "Took")
+_COLUMNS: Final = (
+    Column("Step", at_right=True),
+    Column("What"),
+    Column("State"),
+    Column("Tries", at_right=True),
+    Column("Took", at_right=True),
+)
 _WIDTHS: Final = {NUMBER: 48, STATE: 92, TRIES: 48, TOOK: 84}
-_RIGHT: Final = frozenset({NUMBER, TRIES, TOOK})
 _ROW: Final = 28
 
 
-class JobStepsModel(QAbstractTableModel):
+class JobStepsModel(PlainTableModel):
     """Writes steps as text."""
 
+    rows: tuple[JobStep, ...]
+
     def __init__(self, theme: Theme) -> None:
-        super().__init__()
+        super().__init__(_COLUMNS)
         self._theme = theme
-        self.steps: tuple[JobStep, ...] = ()
 
     def show_steps(self, steps: tuple[JobStep, ...]) -> None:
-        """Show these steps; more of them are added at the end, where the reader stays."""
-        before, self.steps = self.steps, steps
-        if len(steps) == len(before) and steps:
-            self.dataChanged.emit(self.index(0, 0), self.index(len(steps) - 1, TOOK))
-        elif len(steps) != len(before):
-            self.beginResetModel()
-            self.endResetModel()
-
-    def rowCount(self, parent: Index | None = None) -> int:
-        """One for each step."""
-        return 0 if parent is not None and parent.isValid() else len(self.steps)
-
-    def columnCount(self, parent: Index | None = None) -> int:
-        """Those in the header."""
-        return 0 if parent is not None and parent.isValid() else len(_HEADERS)
-
-    def headerData(
-        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> Any:  # noqa: ANN401 - Qt's
-        """Names of the columns."""
-        if orientation != Qt.Orientation.Horizontal:
-            return None
-        if role == Qt.ItemDataRole.DisplayRole:
-            return _HEADERS[section]
-        return _alignment(section) if role == Qt.ItemDataRole.TextAlignmentRole else None
+        """Show these steps; as many as before keep their places, where the reader stays."""
+        if len(steps) == len(self.rows):
+            self.show_changed(steps)
+        else:
+            self.show_others(steps)
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:  # noqa: ANN401 - Qt's
         """Text, icon, colour and tooltip of a cell."""
-        step, column = self.steps[index.row()], index.column()
+        step, column = self.rows[index.row()], index.column()
         if role == Qt.ItemDataRole.DisplayRole:
             return _text(step, column)
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            return _alignment(column)
         if role == Qt.ItemDataRole.ToolTipRole:
             return _tooltip(step)
         _, icon, tone = STEP_STATES[step.state]
@@ -86,7 +71,7 @@ class JobStepsModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.ForegroundRole and column != WHAT:
             palette = self._theme.palette
             return QColor(getattr(palette, tone) if column == STATE else palette.text_muted)
-        return None
+        return super().data(index, role)
 
 
 class JobSteps(QWidget):
@@ -153,11 +138,6 @@ class _Table(QTableView):
         super().resizeEvent(event)
         room = self.viewport().width() - sum(_WIDTHS.values())
         self.horizontalHeader().resizeSection(WHAT, max(120, room))
-
-
-def _alignment(column: int) -> Qt.AlignmentFlag:
-    side = Qt.AlignmentFlag.AlignRight if column in _RIGHT else Qt.AlignmentFlag.AlignLeft
-    return side | Qt.AlignmentFlag.AlignVCenter
 
 
 def _text(step: JobStep, column: int) -> str:

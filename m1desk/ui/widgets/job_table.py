@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from PySide6.QtCore import (
-    QAbstractTableModel,
     QModelIndex,
     QPersistentModelIndex,
     QRect,
@@ -25,11 +24,12 @@ from PySide6.QtWidgets import (
 )
 
 from m1desk.jobs.results import ResultTable
+from m1desk.ui.widgets.plain_model import Column, PlainTableModel
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QKeyEvent, QResizeEvent
 
-    from m1desk.jobs.results import CellStatus, ResultCell
+    from m1desk.jobs.results import CellStatus, ResultCell, ResultRow
     from m1desk.ui.theme import Theme
 
     Index = QModelIndex | QPersistentModelIndex
@@ -55,65 +55,40 @@ _MOST_SHOWN: Final = 300
 """Characters of an answer that are laid out for two lines."""
 
 
-class JobTableModel(QAbstractTableModel):
+class JobTableModel(PlainTableModel):
     """Writes a ResultTable; the first column holds the rows' titles."""
 
+    rows: tuple[ResultRow, ...]
+
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(_columns(NO_TABLE))
         self.table = NO_TABLE
 
     def show_table(self, table: ResultTable) -> None:
         """Show another table; one of the same shape keeps the selection."""
-        if _shape(table) == _shape(self.table):
-            self.table = table
-            if table.rows:
-                self.dataChanged.emit(
-                    self.index(0, 0), self.index(len(table.rows) - 1, len(table.columns))
-                )
-            return
-        self.beginResetModel()
         self.table = table
-        self.endResetModel()
+        columns, titles = _columns(table), [row.title for row in table.rows]
+        if columns == self.columns and titles == [row.title for row in self.rows]:
+            self.show_changed(table.rows)
+        else:
+            self.show_others(table.rows, columns)
 
     def cell(self, index: Index) -> ResultCell | None:
         """The cell at a place, None for a title."""
         if not index.isValid() or index.column() == _TITLE:
             return None
-        return self.table.rows[index.row()].cells[index.column() - 1]
-
-    def rowCount(self, parent: Index | None = None) -> int:
-        """One for each document or question."""
-        return 0 if parent is not None and parent.isValid() else len(self.table.rows)
-
-    def columnCount(self, parent: Index | None = None) -> int:
-        """The titles, then one for each question, or one for the answers."""
-        return 0 if parent is not None and parent.isValid() else len(self.table.columns) + 1
-
-    def headerData(
-        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> Any:  # noqa: ANN401 - Qt's
-        """What the titles are, and the names of the columns; the questions as tooltips."""
-        if orientation != Qt.Orientation.Horizontal:
-            return None
-        if role == Qt.ItemDataRole.DisplayRole:
-            return self.table.head if section == _TITLE else self.table.columns[section - 1]
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            return Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-        if role == Qt.ItemDataRole.ToolTipRole and section and self.table.is_by_document:
-            cells = self.table.rows[0].cells if self.table.rows else ()
-            return cells[section - 1].question_text if cells else None
-        return None
+        return self.rows[index.row()].cells[index.column() - 1]
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:  # noqa: ANN401 - Qt's
         """Text and tooltip of a cell."""
-        row, cell = self.table.rows[index.row()], self.cell(index)
+        row, cell = self.rows[index.row()], self.cell(index)
         if role == Qt.ItemDataRole.DisplayRole:
             return row.title if cell is None else _cell_text(cell)
         if role in {Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole}:
             if cell is None:
                 return "\n".join(part for part in (row.title, row.text) if part)
             return _tooltip(cell)
-        return None
+        return super().data(index, role)
 
 
 class JobTable(QTableView):
@@ -271,8 +246,12 @@ def _first_line(painter: QPainter, text: str, width: int) -> tuple[str, str]:
     return (line, text[len(line) :].strip()) if line else (text, "")
 
 
-def _shape(table: ResultTable) -> tuple[object, ...]:
-    return table.head, table.columns, tuple(row.title for row in table.rows)
+def _columns(table: ResultTable) -> tuple[Column, ...]:
+    """What the titles are, and the names of the columns; the questions as what they mean."""
+    asked = table.rows[0].cells if table.is_by_document and table.rows else ()
+    meanings = [cell.question_text for cell in asked] or [""] * len(table.columns)
+    named = (Column(name, text) for name, text in zip(table.columns, meanings, strict=True))
+    return Column(table.head), *named
 
 
 def _cell_text(cell: ResultCell) -> str:

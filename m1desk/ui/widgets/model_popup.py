@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
 from m1desk.ui.theme import text_font
 from m1desk.ui.units import context_text
 from m1desk.ui.widgets.elided_label import ElidedLabel
+from m1desk.ui.widgets.separator import separator
 
 if TYPE_CHECKING:
     from PySide6.QtCore import QObject
@@ -159,10 +160,7 @@ class ModelPopup(QFrame):
         layout.addWidget(self._search)
         layout.addWidget(self._list)
         layout.addWidget(self._none)
-        line = QFrame()
-        line.setProperty("line", True)
-        line.setFixedHeight(1)
-        layout.addWidget(line)
+        layout.addWidget(separator())
         load = QPushButton("Load from a file…")
         load.setProperty("kind", "ghost")
         load.setIcon(self._theme.icon("folder"))

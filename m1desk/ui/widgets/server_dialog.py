@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Final
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QDialog,
-    QFrame,
     QHBoxLayout,
     QPushButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -20,6 +18,9 @@ from m1desk.engines.remote.profiles import checked, parse_address
 from m1desk.errors import BadInput, M1DeskError
 from m1desk.ui.theme import set_look
 from m1desk.ui.viewmodels.servers_words import keeping_text
+from m1desk.ui.widgets.dialog_size import open_within_window
+from m1desk.ui.widgets.scrolled import scrolled
+from m1desk.ui.widgets.separator import separator
 from m1desk.ui.widgets.server_cards import (
     AddressCard,
     SecretsCard,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from m1desk.ui.viewmodels.servers import KnownServer, ServersViewModel
 
 _SIZE: Final = (780, 720)
-_EDGE: Final = 40
 _KEEPS: Final = "Secrets stay as they are unless you type others."
 _MOVED: Final = "At another address its secrets are asked for anew: the old ones are deleted."
 
@@ -92,9 +92,6 @@ class ServerDialog(QDialog):
             card.show_profile(profile)
         is_missing = change is None or bool(change.missing)
         self.secrets.show_profile(profile, key_hint(profile, is_missing=is_missing))
-        if change is not None:
-            self.server.name.setEnabled(False)
-            self.server.name.setToolTip("To use another name, add another server")
 
     def _lay_out(self) -> None:
         metrics = self._theme.metrics
@@ -106,26 +103,13 @@ class ServerDialog(QDialog):
         for card in (self.server, self.secrets, self.trust, self.tunnel):
             column.addWidget(card)
         column.addStretch(1)
-        area = QScrollArea()
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setWidgetResizable(True)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        area.setWidget(inner)
-        line = QFrame()
-        line.setProperty("line", True)
-        line.setFixedHeight(1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        layout.addWidget(area, 1)
-        layout.addWidget(line)
+        layout.addWidget(scrolled(inner), 1)
+        layout.addWidget(separator())
         layout.addLayout(self._foot())
-        window = self.parentWidget()
-        room = window.window().size() if window is not None else None
-        width = min(_SIZE[0], room.width() - _EDGE) if room else _SIZE[0]
-        height = min(_SIZE[1], room.height() - _EDGE) if room else _SIZE[1]
-        self.resize(width, height)
+        open_within_window(self, *_SIZE)
 
     def _foot(self) -> QHBoxLayout:
         metrics = self._theme.metrics
@@ -181,8 +165,10 @@ class ServerDialog(QDialog):
             return
         self._saving = profile.name
         self.save.setEnabled(False)
-        save = self._servers.add if self._change is None else self._servers.update
-        save(profile, self.secrets.secrets)
+        if self._change is None:
+            self._servers.add(profile, self.secrets.secrets)
+        else:
+            self._servers.update(profile, self.secrets.secrets, was=self._change.profile.name)
 
     def _on_saved(self, name: str) -> None:
         if name == self._saving:

@@ -10,7 +10,6 @@ from PySide6.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QPushButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -18,6 +17,7 @@ from PySide6.QtWidgets import (
 from m1desk.ui.theme import set_look
 from m1desk.ui.viewmodels.servers_words import facts_of
 from m1desk.ui.widgets.elided_label import ElidedLabel
+from m1desk.ui.widgets.scrolled import scrolled
 from m1desk.ui.widgets.server_models import ServerModels
 from m1desk.ui.widgets.server_steps import ServerSteps
 from m1desk.ui.widgets.text_label import shrinkable, text_label
@@ -152,15 +152,9 @@ class ServerView(QWidget):
         card.setHorizontalSpacing(metrics.space_l)
         card.setVerticalSpacing(metrics.space_s)
         card.setColumnStretch(1, 1)
-        area = QScrollArea()
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setWidgetResizable(True)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        area.setWidget(inner)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(area)
+        layout.addWidget(scrolled(inner))
 
     def _buttons(self) -> QHBoxLayout:
         self.use.setProperty("kind", "primary")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, Qt, Signal
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 from m1desk.ui.units import bytes_text, context_text
 from m1desk.ui.viewmodels.fit_panel import speed_range, verdict_look
+from m1desk.ui.widgets.plain_model import Column, PlainTableModel
 from m1desk.ui.widgets.plain_table import make_plain
 
 if TYPE_CHECKING:
@@ -23,65 +24,45 @@ if TYPE_CHECKING:
     Index = QModelIndex | QPersistentModelIndex
 
 NAME, SIZE, BITS, QUALITY, VERDICT, LONGEST, PREFILL, DECODE, DOWNLOAD = range(9)
-_HEADERS: Final = (
-    ("Variant", "The quantization"),
-    ("Size", "Of the file, or of the weights where no file is known"),
-    ("Bits", "Bits per weight, over all tensors"),
-    ("Quality", "What the quantization costs in quality"),
-    ("Verdict", "Whether it fits the machine, with the context and the KV cache chosen above"),
-    ("Longest", "The longest context (tokens) with the same verdict"),
-    ("Prefill", "Reading: tokens a second, predicted, at an empty context"),
-    ("Decode", "Writing: tokens a second, predicted, at an empty context"),
-    ("", "Download"),
+_COLUMNS: Final = (
+    Column("Variant", "The quantization"),
+    Column("Size", "Of the file, or of the weights where no file is known", at_right=True),
+    Column("Bits", "Bits per weight, over all tensors", at_right=True),
+    Column("Quality", "What the quantization costs in quality"),
+    Column(
+        "Verdict", "Whether it fits the machine, with the context and the KV cache chosen above"
+    ),
+    Column("Longest", "The longest context (tokens) with the same verdict", at_right=True),
+    Column("Prefill", "Reading: tokens a second, predicted, at an empty context", at_right=True),
+    Column("Decode", "Writing: tokens a second, predicted, at an empty context", at_right=True),
+    Column("", "Download"),
 )
 _WIDTHS: Final = {
     NAME: 96, SIZE: 76, BITS: 44, VERDICT: 142, LONGEST: 78, PREFILL: 92, DECODE: 86, DOWNLOAD: 36,
 }  # fmt: skip
 _LEAST_QUALITY: Final = 110
-_RIGHT: Final = frozenset({SIZE, BITS, LONGEST, PREFILL, DECODE})
 _ROW_HEIGHT: Final = 32
 
 
-class VariantTableModel(QAbstractTableModel):
+class VariantTableModel(PlainTableModel):
     """Writes the view model's rows and plans as text."""
 
+    rows: tuple[VariantRow, ...]
+
     def __init__(self, theme: Theme, variants: VariantsViewModel) -> None:
-        super().__init__()
+        super().__init__(_COLUMNS)
         self._theme = theme
         self._variants = variants
+        self.rows = variants.rows
         variants.reset.connect(self._on_reset)
         variants.row_planned.connect(self._on_planned)
 
-    def rowCount(self, parent: Index | None = None) -> int:
-        """One for each variant."""
-        return 0 if parent is not None and parent.isValid() else len(self._variants.rows)
-
-    def columnCount(self, parent: Index | None = None) -> int:
-        """Those in the header."""
-        return 0 if parent is not None and parent.isValid() else len(_HEADERS)
-
-    def headerData(
-        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> Any:  # noqa: ANN401 - Qt's
-        """Names of the columns; what they mean as tooltip."""
-        if orientation != Qt.Orientation.Horizontal:
-            return None
-        if role == Qt.ItemDataRole.DisplayRole:
-            return _HEADERS[section][0]
-        if role == Qt.ItemDataRole.ToolTipRole:
-            return _HEADERS[section][1]
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            return _alignment(section)
-        return None
-
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:  # noqa: ANN401 - Qt's
         """Text, icon, colour and tooltip of a cell."""
-        row, plan = self._variants.rows[index.row()], self._variants.plan_of(index.row())
+        row, plan = self.rows[index.row()], self._variants.plan_of(index.row())
         column = index.column()
         if role == Qt.ItemDataRole.DisplayRole:
             return _text(row, plan, column)
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            return _alignment(column)
         if role == Qt.ItemDataRole.ToolTipRole:
             return _tooltip(row, plan, column)
         if role == Qt.ItemDataRole.ForegroundRole:
@@ -90,7 +71,7 @@ class VariantTableModel(QAbstractTableModel):
             return self._icon(row, plan, column)
         if role == Qt.ItemDataRole.AccessibleTextRole and column == DOWNLOAD:
             return _tooltip(row, plan, column)
-        return None
+        return super().data(index, role)
 
     def _colour(self, plan: FitPlan | None, column: int) -> QColor | None:
         palette = self._theme.palette
@@ -110,8 +91,7 @@ class VariantTableModel(QAbstractTableModel):
         return None
 
     def _on_reset(self) -> None:
-        self.beginResetModel()
-        self.endResetModel()
+        self.show_others(self._variants.rows)
 
     def _on_planned(self, number: int) -> None:
         self.dataChanged.emit(self.index(number, VERDICT), self.index(number, DECODE))
@@ -185,11 +165,6 @@ class VariantTable(QTableView):
         first = max(0, self.rowAt(0))
         count = self.viewport().height() // _ROW_HEIGHT + 2
         self._variants.set_in_sight(range(first, first + count))
-
-
-def _alignment(column: int) -> Qt.AlignmentFlag:
-    side = Qt.AlignmentFlag.AlignRight if column in _RIGHT else Qt.AlignmentFlag.AlignLeft
-    return side | Qt.AlignmentFlag.AlignVCenter
 
 
 def _text(row: VariantRow, plan: FitPlan | None, column: int) -> str:

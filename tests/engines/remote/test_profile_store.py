@@ -9,7 +9,7 @@ import pytest
 
 from m1desk.engines import ProfileStore, SecretVault, ServerProfile, ServerSecrets
 from m1desk.engines.remote.secrets import missing
-from m1desk.errors import BadInput
+from m1desk.errors import BadInput, StorageError
 from m1desk.store import AppSettings, Database, Folders, SettingsStore
 
 if TYPE_CHECKING:
@@ -95,6 +95,81 @@ def test_another_address_does_not_get_the_key(
     servers.update(replace(servers.get("lab"), base_url="https://evil.example/team"))
     assert missing(servers.get("lab"), servers.vault.read(servers.get("lab"))) == ("key",)
     assert memory_keyring.kept == {}
+
+
+def test_a_renamed_server_keeps_its_secrets_and_leaves_none_under_its_old_name(
+    servers: ProfileStore, memory_keyring: MemoryKeyring
+) -> None:
+    secrets = ServerSecrets(KEY, {"X-Api-Key": "value-of-it"})
+    servers.add(LAB, secrets)
+    told: list[tuple[str, str]] = []
+    servers.follow_renames(lambda *names: told.append(names))
+    servers.rename("lab", " cluster ")
+    (kept,) = servers.list()
+    assert kept == replace(LAB, name="cluster", wants_key=True, secret_headers=("X-Api-Key",))
+    assert servers.vault.read(kept) == secrets
+    assert len(memory_keyring.kept) == 2
+    assert told == [("lab", "cluster")]
+    servers.rename("cluster", "cluster")  # to its own name: nothing to do
+    assert servers.vault.read(kept) == secrets
+    assert len(told) == 1
+
+
+def test_a_name_that_is_taken_is_refused_and_both_stay_as_they_were(servers: ProfileStore) -> None:
+    other = replace(LAB, name="other")
+    servers.add(LAB, ServerSecrets(KEY))
+    servers.add(other, ServerSecrets("another-key-987"))
+    before = servers.list()
+    for name, words in (("other", "already"), ("", "needs a name")):
+        with pytest.raises(BadInput, match=words):
+            servers.rename("lab", name)
+    assert servers.list() == before
+    assert [servers.vault.read(one).key for one in before] == [KEY, "another-key-987"]
+
+
+def test_whoever_else_names_a_server_can_refuse_its_renaming(
+    servers: ProfileStore, memory_keyring: MemoryKeyring
+) -> None:
+    def refuse(_name: str, _new_name: str) -> None:
+        raise BadInput("It is needed.")
+
+    servers.add(LAB, ServerSecrets(KEY))
+    kept = dict(memory_keyring.kept)
+    servers.follow_renames(refuse)
+    with pytest.raises(BadInput, match="needed"):
+        servers.rename("lab", "cluster")
+    assert [one.name for one in servers.list()] == ["lab"]
+    assert memory_keyring.kept == kept
+
+
+def test_a_server_is_not_renamed_while_its_key_can_not_be_moved(
+    servers: ProfileStore, memory_keyring: MemoryKeyring
+) -> None:
+    servers.add(LAB, ServerSecrets(KEY))
+    memory_keyring.locked = True
+    with pytest.raises(StorageError, match="Unlock the keyring"):
+        servers.rename("lab", "cluster")
+    memory_keyring.locked = False
+    assert servers.vault.read(servers.get("lab")).key == KEY
+
+
+def test_a_server_that_is_renamed_and_moved_leaves_its_key_behind(
+    servers: ProfileStore, memory_keyring: MemoryKeyring
+) -> None:
+    servers.add(LAB, ServerSecrets(KEY))
+    moved = replace(servers.get("lab"), name="evil", base_url="https://evil.example")
+    servers.update(moved, was="lab")
+    assert missing(moved, servers.vault.read(servers.get("evil"))) == ("key",)
+    assert memory_keyring.kept == {}
+
+
+def test_a_key_for_the_session_follows_its_server(database: Database) -> None:
+    servers = ProfileStore(database)  # there is no keyring
+    servers.add(LAB, ServerSecrets(KEY))
+    servers.rename("lab", "cluster")
+    assert servers.vault.read(servers.get("cluster")).key == KEY
+    servers.add(LAB)
+    assert servers.vault.read(replace(LAB, wants_key=True)).key == ""
 
 
 @pytest.mark.parametrize("locked", [True, False], ids=["locked keyring", "no keyring"])
