@@ -1,6 +1,6 @@
 """MiniMax-M1 wants an old vLLM and every other model the newest: told by answers of both versions.
 
-The answer of 0.32.0 was recorded from a real one; that of 0.23.0 says what is known of it.
+Both were recorded from real ones, of the builds for processors.
 """
 
 from __future__ import annotations
