@@ -126,9 +126,14 @@ def _import(folder: Path, reference: str, *, with_vllm: bool) -> None:
     archive.unlink()
 
 
+def _program() -> Path:
+    """The interpreter itself, where the tests run in a virtual environment too."""
+    return Path(sys.base_prefix, "bin", f"python3.{sys.version_info.minor}").resolve()
+
+
 def _add_python(root: tarfile.TarFile, folder: Path) -> None:
     """The interpreter, its libraries and its modules at their own places."""
-    program = Path(sys.base_prefix, "bin", f"python3.{sys.version_info.minor}").resolve()
+    program = _program()
     modules = Path(sysconfig.get_path("stdlib"))
     extensions = (str(path) for path in (modules / "lib-dynload").glob("*.so"))
     listed = subprocess.run(
@@ -159,5 +164,7 @@ def _add_vllm(root: tarfile.TarFile, folder: Path) -> None:
     server.parent.mkdir(parents=True)
     server.write_text(_SERVER)
     (package / "vllm-0.32.0.dist-info" / "top_level.txt").write_text("vllm\n")
-    root.add(package, str(Path(sysconfig.get_path("stdlib"), "site-packages")))
+    ask = "import site; print(site.getsitepackages()[0])"  # Debian's has another name for it
+    told = subprocess.run((_program(), "-I", "-c", ask), capture_output=True, text=True, check=True)
+    root.add(package, told.stdout.strip())
     shutil.rmtree(wheels)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from pytestqt.qtbot import QtBot
 
+    from m1desk.engines import EngineRates
     from m1desk.engines.environments.values import EngineEnvironment
     from m1desk.ui.theme import Theme
     from m1desk.ui.viewmodels.monitor import MonitorSample
@@ -87,7 +88,7 @@ def test_a_checkpoint_is_loaded_asked_watched_and_swapped_in_the_window(
     assert dialog is not None
     qtbot.waitUntil(lambda: bool(dialog.plan_text), timeout=LONG)
     assert dialog.options.environment == "real"
-    dialog.options.context.set_tokens(1024)
+    dialog.options.context.set_tokens(2000)
     qtbot.waitUntil(dialog.load_button.isEnabled, timeout=LONG)
     dialog.load_button.click()
     qtbot.waitUntil(
@@ -99,17 +100,20 @@ def test_a_checkpoint_is_loaded_asked_watched_and_swapped_in_the_window(
     stages = [status.load_stage for status in told if status.state is EngineState.LOADING]
     assert "reading the weights" in stages
     status = app.parts.engine.status
-    assert (status.context_tokens, status.model_name) == (1024, "tiny-llama-bf16")
+    assert (status.context_tokens, status.model_name) == (2000, "tiny-llama-bf16")
     assert app.settings.settings.last_model_path == str(checkpoint)
 
-    sampling = SamplingParameters(temperature=0.0, max_tokens=600)
+    sampling = SamplingParameters(temperature=0.0, max_tokens=1900)
     app.parts.chat.conversation.set_default_sampling(sampling)
     samples.clear()
     ask(app, "Hello", qtbot)
     assert app.answers()[-1]
-    rates = [sample.engine for sample in samples if sample.engine is not None]
-    assert any(one.decode_tokens_per_second > 0 for one in rates)
-    assert any((one.kv_fraction or 0) > 0 for one in rates)
+
+    def rates() -> list[EngineRates]:
+        return [sample.engine for sample in samples if sample.engine is not None]
+
+    qtbot.waitUntil(lambda: any(one.decode_tokens_per_second > 0 for one in rates()), timeout=LONG)
+    assert any((one.kv_fraction or 0) > 0 for one in rates())
 
     app.parts.engine.load(LlamaSettings(tiny_llama, context_tokens=2048, parallel=1))
     qtbot.waitUntil(
