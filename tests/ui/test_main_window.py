@@ -149,6 +149,22 @@ def test_a_model_dropped_on_the_window_is_offered(window: MainWindow, qtbot: QtB
     assert dropped.args == [Path("/models/a.gguf")]
 
 
+def test_a_checkpoints_folder_is_a_model_and_no_document(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    checkpoint, sources = tmp_path / "model", tmp_path / "sources"
+    for folder in (checkpoint, sources):
+        folder.mkdir()
+        (folder / "config.json").write_text("{}")
+    (checkpoint / "model.safetensors").touch()
+    with qtbot.waitSignal(window.model_dropped) as dropped:
+        drop(window, window, checkpoint)
+    assert dropped.args == [checkpoint]
+    with qtbot.waitSignal(window.documents_dropped) as read:
+        drop(window, window, sources)
+    assert read.args == [(sources,)]
+
+
 def test_a_model_dropped_on_a_text_field_is_offered_too(window: MainWindow, qtbot: QtBot) -> None:
     field = window.findChild(QPlainTextEdit)
     assert isinstance(field, QPlainTextEdit)

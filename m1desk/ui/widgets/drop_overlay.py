@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 
 def dropped_model(data: QMimeData) -> Path | None:
-    """Return the one local file that is dragged if its name ends in .gguf, else None."""
+    """Return what is dragged if it is one GGUF file, or the folder of one checkpoint, else None."""
     if not data.hasUrls():
         return None
     paths = [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()]
-    if len(paths) != 1 or paths[0].suffix.lower() != ".gguf":
+    if len(paths) != 1:
         return None
-    return paths[0]
+    (path,) = paths
+    return path if path.suffix.lower() == ".gguf" or _is_checkpoint(path) else None
 
 
 def dropped_models(data: QMimeData) -> tuple[Path, ...]:
@@ -38,7 +39,15 @@ def dropped_models(data: QMimeData) -> tuple[Path, ...]:
 def dropped_documents(data: QMimeData) -> tuple[Path, ...]:
     """Return the local files and folders that are dragged if they are to be read, not loaded."""
     paths = tuple(Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile())
-    return () if all(path.suffix.lower() == ".gguf" for path in paths) else paths
+    are_models = all(path.suffix.lower() == ".gguf" or _is_checkpoint(path) for path in paths)
+    return () if are_models else paths
+
+
+def _is_checkpoint(path: Path) -> bool:
+    try:
+        return (path / "config.json").is_file() and any(path.glob("*.safetensors"))
+    except OSError:  # it can't be looked into; whoever reads it says so
+        return False
 
 
 class DropOverlay(QWidget):
