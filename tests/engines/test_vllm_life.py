@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
@@ -17,7 +18,7 @@ from support.vllm_child import (
     shared_by,
 )
 
-from m1desk.engines import EngineMonitor, EngineState, EngineStatus
+from m1desk.engines import EngineMonitor, EngineRates, EngineState, EngineStatus
 from m1desk.engines.environments.values import EngineEnvironment
 from m1desk.engines.turn import (
     ChatMessage,
@@ -93,22 +94,28 @@ async def test_it_starts_chats_is_watched_and_stops(bench: Bench, settings: Vllm
     assert await client.models() == ("tiny",)
     first = monitor.update(await client.metrics())
     assert (first.running, first.kv_fraction) == (0, 0.0)
-    text, finished, during = "", None, None
+    seen: list[EngineRates] = []
+
+    async def watch() -> None:
+        while True:
+            seen.append(monitor.update(await client.metrics()))
+
+    text, finished = "", None
+    watching = asyncio.create_task(watch())
     async with aclosing(client.stream_turn(question(LONG))) as events:
         async for event in events:
             if isinstance(event, TextDelta):
                 text += event.text
-                if during is None and len(text) > 40:
-                    during = monitor.update(await client.metrics())
             elif isinstance(event, TurnFinished):
                 finished = event
+    watching.cancel()
     assert finished is not None
+    assert text
     assert finished.completion_tokens == LONG.max_tokens
-    assert during is not None
-    assert during.running == 1
-    assert during.decode_tokens_per_second > 0
-    assert during.kv_fraction is not None
-    assert 0 < during.kv_fraction < 1
+    assert max(one.decode_tokens_per_second for one in seen) > 0
+    during = [one for one in seen if one.running == 1]
+    assert max(one.kv_fraction or 0.0 for one in during) > 0
+    assert all(one.kv_fraction is not None and one.kv_fraction < 1 for one in during)
     bench.look()
     assert bench.shared, "this vLLM shares no memory: the tests of what it leaves test nothing"
 

@@ -101,7 +101,7 @@ def test_a_checkpoint_is_loaded_asked_watched_and_swapped_in_the_window(
     assert "reading the weights" in stages
     status = app.parts.engine.status
     assert (status.context_tokens, status.model_name) == (2000, "tiny-llama-bf16")
-    assert app.settings.settings.last_model_path == str(checkpoint)
+    qtbot.waitUntil(lambda: app.settings.settings.last_model_path == str(checkpoint), timeout=LONG)
 
     sampling = SamplingParameters(temperature=0.0, max_tokens=1900)
     app.parts.chat.conversation.set_default_sampling(sampling)
