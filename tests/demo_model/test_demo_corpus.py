@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from app_corpus import expand, read_topics
-from corpus import ABSENT_ANSWER, KINDS, first_turn, make_case
+from corpus import ABSENT_ANSWER, Mix, first_turn, make_case
 from evaluate import Score, found_page, mark
+from kinds import KINDS
 from make_samples import TARGET, sample_pages, write_samples
 from wordings import lead, with_tail
 
@@ -37,7 +38,7 @@ def test_equal_seeds_make_equal_documents_and_others_do_not() -> None:
 def test_what_is_said_to_be_absent_is_absent() -> None:
     absent = 0
     for seed in range(60):
-        case = make_case(Random(seed), 1500, 5, absent=1.0)
+        case = make_case(Random(seed), 1500, 5, Mix(absent=1.0))
         for question in case.questions:
             there = [
                 fact
@@ -106,7 +107,7 @@ def test_the_samples_are_what_their_sources_make(tmp_path: Path) -> None:
 
 
 def test_a_score_tells_the_quote_s_page_from_the_named_one() -> None:
-    case = make_case(Random(1), 3000, 6, absent=0.0)
+    case = make_case(Random(1), 3000, 6, Mix(absent=0.0))
     question = case.questions[0]
     assert question.fact is not None
     score = Score()

@@ -8,11 +8,12 @@ terminate this agreement with 45 days' notice." [contract.pdf p.3]`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
 from dressing import heading, mail_head, typographic
+from kinds import KINDS, FactKind, near_kind, new_kind
 from values import (
     company,
     count,
@@ -42,16 +43,19 @@ _SYSTEM_PROMPTS = (
 )
 
 
-@dataclass(slots=True, eq=False)
-class FactKind:
-    """One kind of fact, as written in facts.txt. `about` is "", "entity" or "personal"."""
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """Shares of a case's questions and facts.
 
-    name: str
-    value: str
-    about: str
-    sentences: list[str] = field(default_factory=list)
-    questions: list[str] = field(default_factory=list)
-    answer: str = ""
+    Attributes:
+        absent: of the questions, those whose answer is not in the documents.
+        asides: of the facts, those whose sentence is interrupted by something else.
+        new: of the facts, those of a kind made up for this case alone.
+    """
+
+    absent: float = 0.25
+    asides: float = 0.0
+    new: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,30 +122,12 @@ class Case:
         return "\n\n".join(f"{label}\n{text}" for label, text in self.pages.items())
 
 
-def read_facts() -> list[FactKind]:
-    """Read facts.txt."""
-    kinds: list[FactKind] = []
-    for line in (HERE / "facts.txt").read_text(encoding="utf-8").splitlines():
-        mark, _, rest = line.partition(" ")
-        if mark.startswith("@"):
-            value, _, about = rest.partition(" ")
-            kinds.append(FactKind(mark[1:], value, about))
-        elif mark == "s":
-            kinds[-1].sentences.append(rest)
-        elif mark == "q":
-            kinds[-1].questions.append(rest)
-        elif mark == "a":
-            kinds[-1].answer = rest
-    return kinds
-
-
 def read_fillers() -> list[str]:
     """Read fillers.txt."""
     lines = (HERE / "fillers.txt").read_text(encoding="utf-8").splitlines()
     return [line for line in lines if not line.startswith("#")]
 
 
-KINDS = read_facts()
 FILLERS = read_fillers()
 
 
@@ -158,15 +144,12 @@ def filler(random: Random) -> str:
     return text.replace("{digit}", str(random.randint(1, 12)))
 
 
-def make_case(
-    random: Random, characters: int, questions: int, absent: float = 0.25, asides: float = 0.0
-) -> Case:
-    """Make documents of about `characters` characters and `questions` questions about them.
+_PLAIN = Mix()
 
-    `absent` is the share of questions whose answer is not in the documents, `asides` that of facts
-    whose sentence is interrupted by something that has nothing to do with it.
-    """
-    facts = _choose_facts(random, max(2, min(40, characters // random.randint(90, 220))), asides)
+
+def make_case(random: Random, characters: int, questions: int, mix: Mix = _PLAIN) -> Case:
+    """Make documents of about `characters` characters and `questions` questions about them."""
+    facts = _choose_facts(random, max(2, min(40, characters // random.randint(90, 220))), mix)
     sentences: list[str | Said] = list(facts)
     length = sum(len(str(fact)) for fact in facts)
     while length < characters:
@@ -177,8 +160,8 @@ def make_case(
     random.shuffle(placed)
     asked = [_ask(random, fact) for fact in placed[:questions]]
     for index in range(len(asked)):
-        if random.random() < absent:
-            asked[index] = _ask_absent(random, placed)
+        if random.random() < mix.absent:
+            asked[index] = _ask_absent(random, placed, mix.new)
     case = Case(pages, asked, tuple(placed))
     return _typeset(case) if random.random() < 0.25 else case
 
@@ -203,12 +186,15 @@ def _typeset_fact(fact: Fact) -> Fact:
     return replace(fact, value=typographic(fact.value), sentence=typographic(fact.sentence))
 
 
-def _choose_facts(random: Random, wanted: int, asides: float) -> list[Said]:
+def _choose_facts(random: Random, wanted: int, mix: Mix) -> list[Said]:
     """Kinds without a subject come once at most; the others may come with several subjects."""
-    chosen = []
+    chosen: list[Said] = []
+    kinds = random.sample(KINDS, min(wanted, len(KINDS)))
+    if mix.new:
+        kinds = _some_new(random, kinds, mix.new)
     people = [person(random) for _ in range(random.randint(1, 4))]
     firms = [company(random) for _ in range(random.randint(1, 4))]
-    for kind in random.sample(KINDS, min(wanted, len(KINDS))):
+    for kind in kinds:
         subjects = [""]
         if kind.about:
             group = firms if kind.about == "entity" else people
@@ -216,7 +202,7 @@ def _choose_facts(random: Random, wanted: int, asides: float) -> list[Said]:
         for subject in subjects:
             value = make_value(random, kind.value)
             text = with_tail(random, random.choice(kind.sentences))
-            if asides and random.random() < asides:
+            if mix.asides and random.random() < mix.asides:
                 text = with_aside(random, text)
             before = "" if ":" in text else lead(random)
             if before and not text.startswith("{"):
@@ -225,6 +211,15 @@ def _choose_facts(random: Random, wanted: int, asides: float) -> list[Said]:
             text = text.replace(" days' of", " days of")
             chosen.append(Said(kind, value, subject, text, before))
     return chosen[:wanted]
+
+
+def _some_new(random: Random, kinds: list[FactKind], share: float) -> list[FactKind]:
+    """Put kinds that nobody has seen before in the place of some."""
+    mixed = {}
+    for known in kinds:
+        kind = new_kind(random) if random.random() < share else known
+        mixed[kind.name] = kind
+    return list(mixed.values())
 
 
 def _lay_out(random: Random, sentences: list[str | Said]) -> tuple[dict[str, str], list[Fact]]:
@@ -268,12 +263,14 @@ def _ask(random: Random, fact: Fact) -> Question:
     return Question(text, answer, fact.value, fact, fact.kind.name, fact.about)
 
 
-def _ask_absent(random: Random, placed: list[Fact]) -> Question:
+def _ask_absent(random: Random, placed: list[Fact], new: float) -> Question:
     """Ask for a kind of fact, or about somebody, that the documents don't have."""
     there = {(fact.kind.name, fact.about) for fact in placed}
     known = [fact.about for fact in placed if fact.about]
     while True:
         kind = random.choice(KINDS)
+        if new and random.random() < new:
+            kind = near_kind(random, random.choice(placed).kind)
         subject = ""
         if kind.about:
             make = company if kind.about == "entity" else person
@@ -321,10 +318,10 @@ def first_turn(case: Case, question: str, instructions: str = INSTRUCTIONS) -> s
 
 
 def document_chat(
-    random: Random, characters: int, questions: int, asides: float = 0.0
+    random: Random, characters: int, questions: int, mix: Mix = _PLAIN
 ) -> list[dict[str, str]]:
-    """Make a training conversation about a fresh document set; `asides` as for `make_case`."""
-    case = make_case(random, characters, questions, asides=asides)
+    """Make a training conversation about a fresh document set."""
+    case = make_case(random, characters, questions, mix)
     turns = [(asked.text, asked.answer) for asked in case.questions]
     instructions = random.choices((INSTRUCTIONS, _SHORT_INSTRUCTIONS, ""), (75, 10, 15))[0]
     opening = first_turn(case, turns[0][0], instructions)

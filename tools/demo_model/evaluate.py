@@ -20,7 +20,8 @@ from random import Random
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from app_corpus import read_topics, worded
-from corpus import ABSENT_ANSWER, KINDS, Case, Fact, Question, first_turn, make_case
+from corpus import ABSENT_ANSWER, Case, Fact, Mix, Question, first_turn, make_case
+from kinds import KINDS
 from make_samples import sample_pages
 
 from m1desk.documents.citations import CitationChecker
@@ -119,7 +120,7 @@ def score_documents(answer: Answerer, characters: int, cases: int) -> Score:
     """Ask about `cases` fresh document sets, five questions each, every one in a new chat."""
     score = Score()
     for index in range(cases):
-        case = make_case(Random(f"evaluation {characters} {index}"), characters, 5, absent=0.2)
+        case = make_case(Random(f"evaluation {characters} {index}"), characters, 5, Mix(absent=0.2))
         for question in case.questions:
             messages = [{"role": "user", "content": first_turn(case, question.text)}]
             mark(score, case, question, answer(messages, question.answer).strip())

@@ -21,7 +21,7 @@ import torch.distributed
 import torch.multiprocessing
 import torch.nn.functional as F  # noqa: N812 - the name everybody knows it by
 from app_corpus import Topic, app_chat, read_topics
-from corpus import document_chat
+from corpus import Mix, document_chat
 from model import WIDTH, DemoModel, DemoShape
 from optimizer import make_optimizers
 from torch import Tensor
@@ -44,25 +44,26 @@ class Recipe:
         shortest, longest: characters of a document set.
         growing: share of the steps after which document sets have their full length.
         falling: share of the steps, the last ones, in which the learning rates fall.
-        asides: share of the facts whose sentence is interrupted, in training alone: what can be
-            guessed is learnt by heart, and copying is not learnt.
+        asides, new: shares of the facts (see `Mix`) in training; that of new kinds falls evenly to
+            a third. What can be guessed is learnt by heart; finding and copying are not.
         first_weight: of the loss at an answer's first token, which says whether the fact is there.
         other_weight: of the loss outside answers.
     """
 
     seed: int = 1
-    steps: int = 6000
+    steps: int = 5000
     vocabulary: int = 1024
     layers: int = 4
     heads: int = 4
     document_tokens: int = 9000
     app_tokens: int = 2000
     shards: int = 2
-    shortest: int = 500
+    shortest: int = 400
     longest: int = 5000
     growing: float = 0.4
     falling: float = 0.7
-    asides: float = 0.4
+    asides: float = 0.2
+    new: float = 0.6
     matrix_rate: float = 0.02
     other_rate: float = 0.003
     first_weight: float = 4.0
@@ -87,7 +88,10 @@ class Corpus:
     def batches(self, step: int, shard: int) -> list[Batch]:
         """Make a shard of a step: one batch about documents, one about the app."""
         random = Random(f"{self.recipe.seed} {step} {shard}")
-        batches = [self._documents(random, self._characters(step))]
+        mix = Mix(
+            asides=self.recipe.asides, new=self.recipe.new * (1 - step / self.recipe.steps / 1.5)
+        )
+        batches = [self._documents(random, self._characters(step), mix)]
         chats: list[Chat] = []
         while sum(len(ids) for ids, _ in chats) < self.recipe.app_tokens / self.recipe.shards:
             chats.append(self.encoder.chat(app_chat(random, self.topics, 5)))
@@ -101,13 +105,13 @@ class Corpus:
         even = Random(f"{recipe.seed} {step}").uniform(math.log(recipe.shortest), math.log(longest))
         return math.exp(even)
 
-    def _documents(self, random: Random, characters: float) -> Batch:
+    def _documents(self, random: Random, characters: float, mix: Mix) -> Batch:
         questions = 4 + int(characters / 1000)
         chats: list[Chat] = []
         wanted = self.recipe.document_tokens / self.recipe.shards
         while sum(len(ids) for ids, _ in chats) < wanted:
             length = int(characters * random.uniform(0.9, 1.1))
-            chat = document_chat(random, length, questions, self.recipe.asides)
+            chat = document_chat(random, length, questions, mix)
             if random.random() < 0.2:
                 chat += app_chat(random, self.topics, 1)[-2:]
             chats.append(self.encoder.chat(chat))
@@ -284,9 +288,14 @@ def quick_scores(model: DemoModel, encoder: Encoder, topics: list[Topic]) -> dic
     """
     model.eval()
     scores: dict[str, list[bool]] = {}
-    for name, characters in (("short", 1000), ("middle", 2000), ("long", 4000)):
+    for name, characters, new in (
+        ("short", 1000, 0.0),
+        ("middle", 2000, 0.0),
+        ("long", 4000, 0.0),
+        ("new", 1000, 1.0),
+    ):
         for index in range(8):
-            chat = document_chat(Random(f"quick {name} {index}"), characters, 6)
+            chat = document_chat(Random(f"quick {name} {index}"), characters, 6, Mix(new=new))
             _score_chat(model, encoder, chat, name, scores)
     for index in range(8 if topics else 0):
         random = Random(f"quick app {index}")

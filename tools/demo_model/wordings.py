@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from random import Random
 
 from values import company, invented, person, town, word_for
@@ -44,7 +45,7 @@ def with_aside(random: Random, sentence: str) -> str:
     """Interrupt a sentence of facts.txt between two words: it can be copied, and not guessed."""
     words = sentence.split(" ")
     place = random.randint(1, len(words) - 1)
-    aside = _filled(random, random.choice(_ASIDES))
+    aside = filled(random, random.choice(_ASIDES))
     between = "" if aside.startswith(",") else " "
     return f"{' '.join(words[:place])}{between}{aside} {' '.join(words[place:])}"
 
@@ -53,24 +54,26 @@ def lead(random: Random) -> str:
     """Make what stands before some sentences of facts, and is not quoted; mostly ""."""
     if random.random() < 0.8:
         return ""
-    return f"{_filled(random, random.choice(_LEADS))}, "
+    return f"{filled(random, random.choice(_LEADS))}, "
 
 
 def with_tail(random: Random, sentence: str) -> str:
     """Let a fifth of the sentences of facts.txt go on in some way; the others stay as they are."""
     if random.random() < 0.8 or not sentence.endswith("."):
         return sentence
-    return f"{sentence[:-1]}{_filled(random, random.choice(_TAILS))}."
+    return f"{sentence[:-1]}{filled(random, random.choice(_TAILS))}."
 
 
-def _filled(random: Random, text: str) -> str:
+def filled(random: Random, text: str) -> str:
+    """Put new names and words in the place of `{company}`, `{thing}` and the like."""
     makers = {
+        **{group: partial(word_for, random, group) for group in ("adjective", "thing", "act")},
         "company": lambda: company(random), "person": lambda: person(random),
         "town": lambda: town(random), "digit": lambda: str(random.randint(1, 19)),
         "letter": lambda: random.choice("ABCDEFG") + random.choice(("", invented(random, 1))),
     }  # fmt: skip
     return re.sub(
         r"\{(\w+)\}",
-        lambda found: makers.get(found[1], lambda: word_for(random, found[1]))(),
+        lambda found: makers[found[1]]() if found[1] in makers else found[0],
         text,
     )
