@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, SignalInstance
 
 from m1desk.app_defaults import default_settings
-from m1desk.ui.load_flow import LoadFlow
+from m1desk.ui.load_flow import LoadFlow, checkpoint_folder
 from m1desk.ui.viewmodels.checkpoints import CheckpointsViewModel
 
 if TYPE_CHECKING:
@@ -52,8 +52,9 @@ class LoadingDesk(QObject):
     def load(self, path: Path) -> None:
         """Load a file or a checkpoint's folder without asking, as the settings say."""
         path = path.absolute()
-        if path.is_dir():
-            self.flow.checkpoints.load(path)
+        folder = checkpoint_folder(path)
+        if folder is not None:
+            self.flow.checkpoints.load(folder)
         else:
             self._models.inspect(path, self._on_inspected)
 

@@ -11,6 +11,7 @@ from support.tiny_checkpoint import write_tiny_checkpoint
 
 from m1desk.engines import EngineState, EngineStatus
 from m1desk.engines.environments.values import VLLM, EngineEnvironment
+from m1desk.engines.vllm.checkpoint import read_checkpoint
 from m1desk.engines.vllm.engine import VllmEngine
 from m1desk.engines.vllm.launch import make_spec
 from m1desk.engines.vllm.planned import ServeWish, plan_for
@@ -67,7 +68,7 @@ def arguments(settings: VllmSettings) -> dict[str, str]:
 def test_m1_on_eight_h100_is_planned_as_it_must_run(m1: Path, cuda: EngineEnvironment) -> None:
     environment = replace(cuda, version="0.23.0")
     wish = ServeWish(context_tokens=1_000_000)
-    settings = plan_for(environment, m1, wish, load_machine("h100-x8")).settings
+    settings = plan_for(environment, read_checkpoint(m1), wish, load_machine("h100-x8")).settings
     assert settings.tensor_parallel == 8
     refuse_settings(settings, lambda: load_machine("h100-x8"))
     options = arguments(settings)
@@ -85,7 +86,7 @@ def test_a_newer_vllm_is_refused_for_m1_with_the_version_that_runs_it(
     m1: Path, cuda: EngineEnvironment
 ) -> None:
     with pytest.raises(EngineFailed, match=r"install vLLM 0\.23\.0") as caught:
-        plan_for(cuda, m1, ServeWish(), load_machine("h100-x8"))
+        plan_for(cuda, read_checkpoint(m1), ServeWish(), load_machine("h100-x8"))
     assert "0.32.0" in caught.value.what
     settings = VllmSettings(cuda, m1, "MiniMaxM1ForCausalLM", tensor_parallel=8)
     assert "0.23.0" in refusal(settings, load_machine("h100-x8"))
@@ -94,7 +95,7 @@ def test_a_newer_vllm_is_refused_for_m1_with_the_version_that_runs_it(
 def test_m1_does_not_fit_four_h100_and_that_is_said(m1: Path, cuda: EngineEnvironment) -> None:
     environment = replace(cuda, version="0.23.0")
     with pytest.raises(EngineFailed, match="no room"):
-        plan_for(environment, m1, ServeWish(), load_machine("h100-x4"))
+        plan_for(environment, read_checkpoint(m1), ServeWish(), load_machine("h100-x4"))
     wish = VllmWish(quantization="experts_int8")
     settings = VllmSettings(environment, m1, "MiniMaxM1ForCausalLM", tensor_parallel=4, wish=wish)
     assert "no room" in refusal(settings, load_machine("h100-x4"))
@@ -160,14 +161,16 @@ def test_an_environment_that_is_gone_or_too_old_is_refused(
 
 def test_a_folder_without_a_checkpoint_is_refused(tmp_path: Path, cuda: EngineEnvironment) -> None:
     with pytest.raises(ModelFileError):
-        plan_for(cuda, tmp_path, ServeWish(), load_machine("h100-x4"))
+        plan_for(cuda, read_checkpoint(tmp_path), ServeWish(), load_machine("h100-x4"))
 
 
 def test_an_architecture_nobody_here_knows_is_planned_by_its_numbers(
     tmp_path: Path, cuda: EngineEnvironment
 ) -> None:
     folder = write_tiny_checkpoint(tmp_path / "new", architectures=["BrandNewForCausalLM"])
-    settings = plan_for(cuda, folder, ServeWish(), load_machine("h100-x4")).settings
+    settings = plan_for(
+        cuda, read_checkpoint(folder), ServeWish(), load_machine("h100-x4")
+    ).settings
     assert settings.architecture == "BrandNewForCausalLM"
     assert settings.wish.context_tokens == 2048
     assert settings.tensor_parallel in {1, 2, 4}
@@ -176,7 +179,7 @@ def test_an_architecture_nobody_here_knows_is_planned_by_its_numbers(
 def test_processors_compute_in_32_bits_with_room_for_the_context(
     tiny: Path, cpu: EngineEnvironment
 ) -> None:
-    settings = plan_for(cpu, tiny, ServeWish(), load_machine("laptop-16")).settings
+    settings = plan_for(cpu, read_checkpoint(tiny), ServeWish(), load_machine("laptop-16")).settings
     assert settings.dtype == "float32"
     assert settings.kv_cache_bytes is not None
     assert 64 << 20 <= settings.kv_cache_bytes <= 4 * GIB
@@ -190,7 +193,9 @@ def test_the_key_is_in_the_environment_and_nowhere_else(
 ) -> None:
     for name in ("PYTHONPATH", "HF_TOKEN", "VLLM_API_KEY"):
         monkeypatch.setenv(name, "the-users-own")
-    settings = plan_for(cpu, tiny, ServeWish(port=0), load_machine("laptop-16")).settings
+    settings = plan_for(
+        cpu, read_checkpoint(tiny), ServeWish(port=0), load_machine("laptop-16")
+    ).settings
     spec = make_spec(settings)
     assert spec.env["VLLM_API_KEY"] == spec.api_key
     assert len(spec.api_key) > 30
@@ -206,14 +211,14 @@ def test_it_answers_at_a_socket_or_at_the_loopback_alone(
     tiny: Path, cpu: EngineEnvironment
 ) -> None:
     machine = load_machine("laptop-16")
-    spec = make_spec(plan_for(cpu, tiny, ServeWish(), machine).settings)
+    spec = make_spec(plan_for(cpu, read_checkpoint(tiny), ServeWish(), machine).settings)
     assert spec.scratch is not None
     assert spec.socket == spec.scratch / "api.sock"
     assert spec.argv[-2:] == ("--uds", str(spec.socket))
     assert spec.env["TMPDIR"] == spec.env["VLLM_RPC_BASE_PATH"] == str(spec.scratch)
     assert len(str(spec.scratch)) + 37 <= 107, "sockets with longer paths can't be made"
 
-    spec = make_spec(plan_for(cpu, tiny, ServeWish(port=0), machine).settings)
+    spec = make_spec(plan_for(cpu, read_checkpoint(tiny), ServeWish(port=0), machine).settings)
     options = spec.argv
     assert spec.socket is None
     assert options[options.index("--host") + 1] == "127.0.0.1"

@@ -23,6 +23,7 @@ class Checkpoint:
     """What of a checkpoint decides how it can be run.
 
     Attributes:
+        folder: where it lies.
         variant: its `parameters` are counted so that two bytes for each are what is loaded.
         architecture: the class in config.json.
         kv_heads: of a layer.
@@ -30,6 +31,7 @@ class Checkpoint:
         is_quantized: stored in fewer bits than it was made with.
     """
 
+    folder: Path
     variant: Variant
     architecture: str
     kv_heads: int
@@ -47,6 +49,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     stored = model.weights_bytes
     loaded = stored // 2 if model.dtype in {"F32", "float32"} else stored
     return Checkpoint(
+        folder=folder,
         variant=replace(_variant(model), parameters=loaded // 2),
         architecture=model.architecture,
         kv_heads=max(1, model.kv_head_count),

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from m1desk.engines.environments.values import VLLM
 from m1desk.engines.environments.versions import choose_environment, refuse_environment
+from m1desk.engines.vllm.checkpoint import Checkpoint, read_checkpoint
 from m1desk.engines.vllm.planned import ServeWish, VllmPlan, plan_for
-from m1desk.engines.vllm.refusals import refuse_settings
 from m1desk.engines.vllm.settings import is_cpu_build
 from m1desk.errors import BadInput
 from m1desk.models import read_safetensors_folder
@@ -94,14 +94,12 @@ class CheckpointDesk:
             EngineFailed: it can't work; the message says what would have to change.
             StorageError: the environments can't be read.
         """
-        chosen = self._environment(folder, environment)
-        machine = self._machine()
-        plan = plan_for(chosen, folder, wish, machine)
-        refuse_settings(plan.settings, lambda: machine)
-        return plan
+        checkpoint = read_checkpoint(folder)
+        chosen = self._environment(checkpoint, environment)
+        return plan_for(chosen, checkpoint, wish, self._machine())
 
-    def _environment(self, folder: Path, name: str) -> EngineEnvironment:
-        architecture = read_safetensors_folder(folder).architecture
+    def _environment(self, checkpoint: Checkpoint, name: str) -> EngineEnvironment:
+        folder, architecture = checkpoint.folder, checkpoint.architecture
         if name:
             refusal = refuse_environment(architecture, self._store.find(name))
             if refusal:

@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from m1desk.engines.vllm.checkpoint import Checkpoint, read_checkpoint
-from m1desk.engines.vllm.refusals import check_environment, check_version, main_memory_bytes
+from m1desk.engines.vllm.checkpoint import Checkpoint
+from m1desk.engines.vllm.refusals import (
+    check_environment,
+    check_version,
+    main_memory_bytes,
+    refuse_checkpoint,
+)
 from m1desk.engines.vllm.settings import VllmSettings, is_cpu_build
 from m1desk.errors import EngineFailed
 from m1desk.fit import (
@@ -20,7 +25,6 @@ from m1desk.fit import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from m1desk.engines.environments.values import EngineEnvironment
     from m1desk.fit import PlanMachine, VllmFit, VllmKvType, VllmQuantization
@@ -64,23 +68,21 @@ class VllmPlan:
 
 
 def plan_for(
-    environment: EngineEnvironment, folder: Path, wish: ServeWish, machine: PlanMachine
+    environment: EngineEnvironment, checkpoint: Checkpoint, wish: ServeWish, machine: PlanMachine
 ) -> VllmPlan:
     """Choose how a checkpoint is served on a machine.
 
     Args:
         environment: whose vLLM is used.
-        folder: of the checkpoint.
+        checkpoint: the model.
         wish: what is asked for.
         machine: as it is now, or an imagined one.
 
     Raises:
-        ModelFileError: the folder holds no usable checkpoint.
         EngineFailed: it can't work there; the message says what would have to change.
     """
     check_environment(environment)
-    checkpoint = read_checkpoint(folder)
-    check_version(environment, checkpoint.architecture, folder.name)
+    check_version(environment, checkpoint.architecture, checkpoint.folder.name)
     longest = checkpoint.context_tokens or _USUAL_CONTEXT
     asked = VllmWish(
         context_tokens=wish.context_tokens or min(longest, _USUAL_CONTEXT),
@@ -88,11 +90,12 @@ def plan_for(
         kv_type=wish.kv_type,
     )
     settings = VllmSettings(
-        environment, folder, checkpoint.architecture, wish=asked, port=wish.port
+        environment, checkpoint.folder, checkpoint.architecture, wish=asked, port=wish.port
     )
-    if is_cpu_build(environment):
-        return _on_processors(settings, checkpoint, wish, machine)
-    return _on_gpus(settings, checkpoint, wish, machine)
+    choose = _on_processors if is_cpu_build(environment) else _on_gpus
+    plan = choose(settings, checkpoint, wish, machine)
+    refuse_checkpoint(plan.settings, checkpoint, lambda: machine)
+    return plan
 
 
 def _on_processors(

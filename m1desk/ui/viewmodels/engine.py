@@ -150,10 +150,15 @@ class EngineViewModel(QObject):
 
 def _wished(settings: LocalSettings) -> EngineStatus:
     path = settings.model_path
+    if isinstance(settings, VllmSettings):
+        engine, name = "vLLM", settings.name
+    else:
+        engine, name = "llama.cpp", model_title(path)
     return EngineStatus(
         EngineState.STARTING,
         model_path=path,
-        model_name=settings.name if isinstance(settings, VllmSettings) else model_title(path),
+        model_name=name,
+        engine=engine,
         asked_context_tokens=settings.context_tokens,
         parallel=settings.parallel,
     )
