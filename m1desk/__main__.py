@@ -50,10 +50,12 @@ def window(arguments: Sequence[str] | None = None) -> int:
     """Open the window with `arguments`; returns the exit status."""
     parser = _window_parser()
     options = parser.parse_intermixed_args(arguments)
-    models = [path for path in options.paths if path.name.lower().endswith(_MODEL_ENDING)]
+    from m1desk.models import is_model  # noqa: PLC0415
+
+    models = [path for path in options.paths if is_model(path)]
     documents = [path for path in options.paths if path not in models]
     if len(models) > 1:
-        parser.error("only one model can be loaded; give one GGUF file")
+        parser.error("only one model can be loaded; give one file or folder")
     for path in documents:
         if not path.exists():
             parser.error(f"there is no file or folder {path}")
@@ -90,7 +92,7 @@ def _window_parser() -> argparse.ArgumentParser:
         nargs="*",
         type=Path,
         metavar="PATH",
-        help="a GGUF file to load; documents and folders to read",
+        help="a GGUF file or a checkpoint's folder to load; documents and folders to read",
     )
     parser.add_argument("--screenshot", type=Path, help="render the window to this PNG and end")
     parser.add_argument("--page", choices=_PAGES, default="")

@@ -38,7 +38,7 @@ from m1desk.errors import M1DeskError
 app = typer.Typer(
     name="m1desk",
     help="A desktop workstation for MiniMax-M1 and other open models. Without a command it opens "
-    "the window: m1desk [MODEL.gguf] [DOCUMENTS...] [--screenshot FILE] [--page PAGE].",
+    "the window: m1desk [MODEL] [DOCUMENTS...] [--screenshot FILE] [--page PAGE].",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

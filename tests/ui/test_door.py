@@ -28,6 +28,9 @@ def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[WindowOption
     for name in ("papers", "chat"):
         (tmp_path / name).mkdir()
     (tmp_path / "a.pdf").write_bytes(b"%PDF")
+    (tmp_path / "tiny").mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / "tiny" / name).touch()
     return asked
 
 
@@ -42,6 +45,7 @@ def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[WindowOption
         (["a.pdf", "papers"], None, ["a.pdf", "papers"]),
         (["papers", "--page", "documents", "a.pdf"], None, ["papers", "a.pdf"]),
         (["a.pdf", "m.GGUF"], "m.GGUF", ["a.pdf"]),
+        (["./tiny", "papers"], "tiny", ["papers"]),
     ],
 )
 def test_the_window_opens_what_it_is_given(

@@ -9,6 +9,7 @@ from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
 from PySide6.QtWidgets import QWidget
 
+from m1desk.models import is_model
 from m1desk.ui.theme import text_font
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def dropped_model(data: QMimeData) -> Path | None:
     if len(paths) != 1:
         return None
     (path,) = paths
-    return path if path.suffix.lower() == ".gguf" or _is_checkpoint(path) else None
+    return path if is_model(path) else None
 
 
 def dropped_models(data: QMimeData) -> tuple[Path, ...]:
@@ -39,15 +40,7 @@ def dropped_models(data: QMimeData) -> tuple[Path, ...]:
 def dropped_documents(data: QMimeData) -> tuple[Path, ...]:
     """Return the local files and folders that are dragged if they are to be read, not loaded."""
     paths = tuple(Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile())
-    are_models = all(path.suffix.lower() == ".gguf" or _is_checkpoint(path) for path in paths)
-    return () if are_models else paths
-
-
-def _is_checkpoint(path: Path) -> bool:
-    try:
-        return (path / "config.json").is_file() and any(path.glob("*.safetensors"))
-    except OSError:  # it can't be looked into; whoever reads it says so
-        return False
+    return () if all(is_model(path) for path in paths) else paths
 
 
 class DropOverlay(QWidget):
