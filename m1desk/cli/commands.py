@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from m1desk.cli.jobs_commands import jobs_app
 from m1desk.cli.option_types import (
     USUAL_CONTEXT,
     Answerer,
+    ChatTemplate,
     Context,
     EngineName,
     EnvironmentName,
@@ -131,6 +133,7 @@ def _chat(
     system: Annotated[str, typer.Option(help="The system prompt.")] = "",
     engine: EngineName = "",
     environment: EnvironmentName = "",
+    chat_template: ChatTemplate = None,
     context: Context = USUAL_CONTEXT,
     kv_type: KvType = "f16",
     gpu_layers: GpuLayers = -1,
@@ -149,8 +152,8 @@ def _chat(
     from m1desk.engines.turn import SamplingParameters  # noqa: PLC0415
 
     answerer: LlamaSettings | VllmRequest | str = server
-    if model is not None and wants_vllm(model, engine, environment):
-        wish = wish_of(context, kv_type, gpu_layers, 1, None)
+    if model is not None and wants_vllm(model, engine, environment, chat_template):
+        wish = replace(wish_of(context, kv_type, gpu_layers, 1, None), chat_template=chat_template)
         answerer = VllmRequest(model, environment, wish)
     elif model is not None:
         answerer = LlamaSettings(
@@ -180,6 +183,7 @@ def _serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 0,
     engine: EngineName = "",
     environment: EnvironmentName = "",
+    chat_template: ChatTemplate = None,
     context: Context = USUAL_CONTEXT,
     parallel: Parallel = 4,
     kv_type: KvType = "f16",
@@ -191,8 +195,10 @@ def _serve(
     from m1desk.cli.vllm import VllmRequest, wants_vllm, wish_of  # noqa: PLC0415
     from m1desk.engines import LlamaSettings  # noqa: PLC0415
 
-    if wants_vllm(model, engine, environment):
-        wish = wish_of(context, kv_type, gpu_layers, parallel, port)
+    if wants_vllm(model, engine, environment, chat_template):
+        wish = replace(
+            wish_of(context, kv_type, gpu_layers, parallel, port), chat_template=chat_template
+        )
         serve(VllmRequest(model, environment, wish), as_json=as_json)
         return
 

@@ -14,6 +14,10 @@ EngineName = Annotated[
 EnvironmentName = Annotated[
     str, typer.Option("--environment", metavar="NAME", help="The one whose vLLM is used.")
 ]
+ChatTemplate = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="vLLM: in place of the model's own chat template."),
+]
 Answerer = Annotated[
     Path | None, typer.Option("--model", help="A GGUF file; else the one used last, or the demo.")
 ]

@@ -42,13 +42,22 @@ class VllmSession:
     failed: asyncio.Event
 
 
-def wants_vllm(model: Path, engine: str, environment: str) -> bool:
+def wants_vllm(
+    model: Path, engine: str, environment: str, chat_template: Path | None = None
+) -> bool:
     """Whether a model is for vLLM: it is said so, or it is a folder; raises BadInput."""
     if engine and engine not in _KNOWN:
         raise BadInput(f'There is no engine "{engine}".', "", f"Choose {' or '.join(_KNOWN)}.")
     if environment and engine == "llama.cpp":
         raise BadInput("An environment is named, but llama.cpp needs none.")
-    return engine == "vllm" or bool(environment) or (not engine and model.is_dir())
+    wanted = engine == "vllm" or bool(environment) or (not engine and model.is_dir())
+    if chat_template is not None and not wanted:
+        raise BadInput(
+            "A chat template can be given to vLLM only.",
+            "A GGUF file is loaded with the template that is in it.",
+            "Leave --chat-template out.",
+        )
+    return wanted
 
 
 def wish_of(

@@ -43,6 +43,8 @@ def test_a_folder_is_for_vllm_and_a_file_is_not(tmp_path: Path) -> None:
         wants_vllm(file, "ollama", "")
     with pytest.raises(BadInput, match="needs none"):
         wants_vllm(file, "llama.cpp", "mine")
+    with pytest.raises(BadInput, match="vLLM only"):
+        wants_vllm(file, "", "", tmp_path / "tools.jinja")
 
 
 def test_options_are_read_as_vllm_understands_them() -> None:

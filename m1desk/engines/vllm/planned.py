@@ -25,6 +25,7 @@ from m1desk.fit import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from m1desk.engines.environments.values import EngineEnvironment
     from m1desk.fit import PlanMachine, VllmFit, VllmKvType, VllmQuantization
@@ -48,6 +49,7 @@ class ServeWish:
         parallel: requests at once.
         quantization: done while loading; None: none where it fits so.
         devices: how many GPUs; None: as many as help.
+        chat_template: a file in place of the model's own template.
         port: on 127.0.0.1, 0 for a free one; None: a socket.
     """
 
@@ -56,6 +58,7 @@ class ServeWish:
     quantization: VllmQuantization | None = None
     kv_type: VllmKvType = "auto"
     devices: int | None = None
+    chat_template: Path | None = None
     port: int | None = None
 
 
@@ -90,7 +93,12 @@ def plan_for(
         kv_type=wish.kv_type,
     )
     settings = VllmSettings(
-        environment, checkpoint.folder, checkpoint.architecture, wish=asked, port=wish.port
+        environment,
+        checkpoint.folder,
+        checkpoint.architecture,
+        wish=asked,
+        chat_template=wish.chat_template,
+        port=wish.port,
     )
     choose = _on_processors if is_cpu_build(environment) else _on_gpus
     plan = choose(settings, checkpoint, wish, machine)

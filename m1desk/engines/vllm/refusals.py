@@ -22,6 +22,7 @@ from m1desk.fit import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from m1desk.engines.environments.values import EngineEnvironment
     from m1desk.fit import PlanMachine
@@ -53,6 +54,7 @@ def refuse_checkpoint(
 ) -> None:
     """Look at what a checkpoint that was read, and its settings, take; raises EngineFailed."""
     check_version(settings.environment, checkpoint.architecture, settings.name)
+    _check_template(settings)
     _check_numbers(settings, checkpoint)
     _check_layout(settings, checkpoint)
     if is_cpu_build(settings.environment):
@@ -87,6 +89,27 @@ def check_version(environment: EngineEnvironment, architecture: str, name: str) 
             "Choose an environment with a version that does, or install one: `m1desk engines "
             "install`.",
         )
+
+
+def _check_template(settings: VllmSettings) -> None:
+    """vLLM opens it only when the weights are loaded, and then ends without an answer."""
+    template = settings.chat_template
+    if template is None:
+        return
+    try:
+        text = template.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise _no_template(template, f"It can't be read as text: {error}.") from error
+    if not text.strip():
+        raise _no_template(template, "The file is empty.")
+
+
+def _no_template(template: Path, why: str) -> EngineFailed:
+    return EngineFailed(
+        f"{template.name} is no chat template.",
+        why,
+        "Choose a file in the language Jinja (.jinja), or none: then the model's own is used.",
+    )
 
 
 def _check_numbers(settings: VllmSettings, checkpoint: Checkpoint) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import Qt, Signal
@@ -10,6 +11,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from m1desk.engines import ServeWish
 from m1desk.ui.widgets.calm_fields import choice, whole_number
+from m1desk.ui.widgets.file_field import FileField
 from m1desk.ui.widgets.load_context import ContextField
 from m1desk.ui.widgets.load_form import FIELD_WIDTH, AdvancedPart, load_form, load_label
 
@@ -27,6 +29,7 @@ _WEIGHTS: Final = (
     ("experts_int8", "Experts in 8 bits"),
 )
 _MOST_PARALLEL: Final = 256
+_TEMPLATES: Final = "Chat templates (*.jinja *.jinja2 *.j2 *.txt)"
 
 
 class CheckpointOptions(QWidget):
@@ -49,6 +52,8 @@ class CheckpointOptions(QWidget):
         self._devices.setSpecialValueText("As many as help")
         self._kv_type = choice("Type of the KV cache", _KV_TYPES)
         self._weights = choice("Weights", _WEIGHTS)
+        self._template = FileField(theme, "Chat template", _TEMPLATES)
+        self._template.field.setPlaceholderText("The model's own")
         self._form = load_form(theme)
         self._advanced = AdvancedPart(theme)
         self._has_experts = False
@@ -67,6 +72,11 @@ class CheckpointOptions(QWidget):
         return str(self._environment.currentData() or "")
 
     @property
+    def template_field(self) -> FileField:
+        """A file in place of the model's own chat template."""
+        return self._template
+
+    @property
     def wish(self) -> ServeWish:
         """The other choices."""
         return ServeWish(
@@ -75,6 +85,7 @@ class CheckpointOptions(QWidget):
             quantization=self._weights.currentData() if self._has_experts else None,
             kv_type="auto" if self._on_processors else self._kv_type.currentData(),
             devices=self._devices.value() or None,
+            chat_template=Path(self._template.path) if self._template.path else None,
         )
 
     def show_offer(self, offer: CheckpointOffer) -> None:
@@ -125,6 +136,7 @@ class CheckpointOptions(QWidget):
         inner.addRow(load_label("GPUs"), self._devices)
         inner.addRow(load_label("KV cache type"), self._kv_type)
         inner.addRow(load_label("Weights"), self._weights)
+        inner.addRow(load_label("Chat template"), self._template)
         for field in (self._parallel, self._devices, self._kv_type, self._weights):
             field.setFixedWidth(FIELD_WIDTH)
         layout = QVBoxLayout(self)
@@ -136,6 +148,7 @@ class CheckpointOptions(QWidget):
     def _connect(self) -> None:
         self._environment.currentIndexChanged.connect(self._on_environment)
         self.context.changed.connect(self.changed)
+        self._template.changed.connect(self.changed)
         for spin in (self._parallel, self._devices):
             spin.valueChanged.connect(self.changed)
         for box in (self._kv_type, self._weights):
