@@ -217,7 +217,7 @@ def test_a_chat_template_is_read_before_anything_is_started(
     argv = make_spec(settings).argv
     assert argv[argv.index("--chat-template") + 1] == str(template)
 
-    for content, why in ((b"\xff\xfe", "can't be read as text"), (b" \n", "is empty")):
+    for content, why in ((b"\xff\xfe", "no text in UTF-8"), (b" \n", "is empty")):
         template.write_bytes(content)
         assert why in refusal(settings, machine)
     template.unlink()

@@ -92,14 +92,17 @@ def check_version(environment: EngineEnvironment, architecture: str, name: str) 
 
 
 def _check_template(settings: VllmSettings) -> None:
-    """vLLM opens it only when the weights are loaded, and then ends without an answer."""
+    """Read it before the start: vLLM does so only when the weights are loaded, and then ends."""
     template = settings.chat_template
     if template is None:
         return
     try:
         text = template.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise _no_template(template, f"It can't be read as text: {error}.") from error
+    except OSError as error:
+        why = f"The system says: {error.strerror or error}."
+        raise _no_template(template, why) from error
+    except UnicodeDecodeError as error:
+        raise _no_template(template, "It is no text in UTF-8.") from error
     if not text.strip():
         raise _no_template(template, "The file is empty.")
 

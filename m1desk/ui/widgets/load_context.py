@@ -117,6 +117,7 @@ class ContextField(QWidget):
     def set_tokens(self, tokens: int) -> None:
         """Choose a length (tokens); it is kept within the range."""
         self._spin.setValue(tokens)
+        self._spin.lineEdit().deselect()  # what was selected were other digits
 
     def set_most(self, trained: int) -> None:
         """Set the largest length: what the model was trained for (tokens), 0 if unknown."""
