@@ -11,7 +11,7 @@ from corpus import ABSENT_ANSWER, Mix, first_turn, make_case
 from evaluate import Score, found_page, mark
 from kinds import KINDS
 from make_samples import TARGET, sample_pages, write_samples
-from wordings import lead, with_tail
+from wordings import with_lead, with_tail
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,16 +71,54 @@ def test_every_kind_of_fact_can_be_asked_for_and_answered() -> None:
 
 def test_some_sentences_begin_and_end_in_ever_new_ways_around_the_value() -> None:
     random = Random(1)
-    leads = {lead(random) for _ in range(300)}
-    assert len(leads) > 30
-    assert all(text.endswith(", ") for text in leads - {""})
     for kind in KINDS:
         for plain in kind.sentences:
-            ends = {with_tail(random, plain) for _ in range(60)}
-            assert plain in ends
-            assert len(ends) > 1 or not plain.endswith(".")
-            assert all(text.startswith(plain.rstrip(".")) for text in ends)
-            assert not any("{" in text.replace("{v}", "").replace("{e}", "") for text in ends)
+            inner = plain.rstrip(".")[1:]
+            begun = {with_lead(random, plain) for _ in range(60)}
+            ended = {with_tail(random, plain) for _ in range(60)}
+            assert plain in begun
+            assert plain in ended
+            assert len(begun) > 1
+            assert len(ended) > 1 or not plain.endswith(".")
+            assert all(text.rstrip(".").endswith(inner) for text in begun)
+            assert all(text[1:].startswith(inner) for text in ended)
+            assert not any(
+                "{" in text.replace("{v}", "").replace("{e}", "") for text in begun | ended
+            )
+
+
+def test_kinds_made_up_for_one_document_are_found_there_and_missed_elsewhere() -> None:
+    there = absent = 0
+    for seed in range(40):
+        case = make_case(Random(seed), 1500, 6, Mix(absent=0.4, new=1.0))
+        for question in case.questions:
+            assert question.kind not in {kind.name for kind in KINDS} or question.fact is None
+            if question.fact is None:
+                assert f"the {question.kind} " not in f"{case.text} "
+                absent += 1
+            else:
+                assert found_page(case, question.answer) == (question.fact.place,) * 2
+                assert question.kind in question.text
+                there += 1
+    assert min(there, absent) > 50
+
+
+def test_words_that_are_asked_for_stand_in_one_sentence_or_nowhere() -> None:
+    there = absent = 0
+    for seed in range(40):
+        case = make_case(Random(seed), 1500, 6, Mix(mentions=1.0))
+        for question in case.questions:
+            if question.answer == ABSENT_ANSWER:
+                absent += 1
+                continue
+            there += 1
+            assert question.value is not None
+            text = "".join(case.pages.values())
+            assert text.count(question.value) == 1
+            quote = question.answer.split('"', 1)[1].rpartition('" [')[0]
+            assert question.value in quote
+            assert quote in text
+    assert min(there, absent) > 30
 
 
 def test_wordings_for_the_evaluation_are_never_trained() -> None:

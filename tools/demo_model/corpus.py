@@ -14,6 +14,7 @@ from random import Random
 
 from dressing import heading, mail_head, typographic
 from kinds import KINDS, FactKind, near_kind, new_kind
+from mentions import mention_question, some_words
 from values import (
     company,
     count,
@@ -23,7 +24,7 @@ from values import (
     town,
     word_for,
 )
-from wordings import lead, with_aside, with_tail
+from wordings import with_lead, with_tail
 
 HERE = Path(__file__).parent
 ABSENT_ANSWER = "That is not in the documents."
@@ -49,27 +50,26 @@ class Mix:
 
     Attributes:
         absent: of the questions, those whose answer is not in the documents.
-        asides: of the facts, those whose sentence is interrupted by something else.
         new: of the facts, those of a kind made up for this case alone.
+        mentions: of the questions, those that ask for a sentence by two of its words.
     """
 
     absent: float = 0.25
-    asides: float = 0.0
     new: float = 0.0
+    mentions: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A fact without a page yet: its sentence, and what stands before it, unquoted."""
+    """A fact without a page yet."""
 
     kind: FactKind
     value: str
     about: str
     sentence: str
-    before: str
 
     def __str__(self) -> str:
-        return self.before + self.sentence
+        return self.sentence
 
     def at(self, file: str, page: int) -> Fact:
         """Give it its place."""
@@ -97,7 +97,7 @@ class Fact:
 class Question:
     """A question, its full answer, and what must be in it (None: the fact is not there).
 
-    `kind` and `about` say what was asked for, there or not.
+    `kind` and `about` say what was asked for, there or not; `is_mention`: a sentence by its words.
     """
 
     text: str
@@ -106,6 +106,7 @@ class Question:
     fact: Fact | None
     kind: str = ""
     about: str = ""
+    is_mention: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +160,13 @@ def make_case(random: Random, characters: int, questions: int, mix: Mix = _PLAIN
     pages, placed = _lay_out(random, sentences)
     random.shuffle(placed)
     asked = [_ask(random, fact) for fact in placed[:questions]]
+    if mix.mentions:
+        texts = [str(item) for item in sentences]
+        asked = [question for question in asked if random.random() >= mix.mentions]
+        asked += _mentions(random, questions - len(asked), mix.absent, texts, pages)
+        random.shuffle(asked)
     for index in range(len(asked)):
-        if random.random() < mix.absent:
+        if random.random() < mix.absent and not asked[index].is_mention:
             asked[index] = _ask_absent(random, placed, mix.new)
     case = Case(pages, asked, tuple(placed))
     return _typeset(case) if random.random() < 0.25 else case
@@ -202,14 +208,11 @@ def _choose_facts(random: Random, wanted: int, mix: Mix) -> list[Said]:
         for subject in subjects:
             value = make_value(random, kind.value)
             text = with_tail(random, random.choice(kind.sentences))
-            if mix.asides and random.random() < mix.asides:
-                text = with_aside(random, text)
-            before = "" if ":" in text else lead(random)
-            if before and not text.startswith("{"):
-                text = text[0].lower() + text[1:]
+            if ":" not in text:
+                text = with_lead(random, text)
             text = text.replace("{v}", value).replace("{e}", subject)
             text = text.replace(" days' of", " days of")
-            chosen.append(Said(kind, value, subject, text, before))
+            chosen.append(Said(kind, value, subject, text))
     return chosen[:wanted]
 
 
@@ -261,6 +264,30 @@ def _ask(random: Random, fact: Fact) -> Question:
     short = fact.kind.answer.replace("{v}", fact.value).replace("{e}", fact.about)
     answer = f'{short[0].upper()}{short[1:]} "{fact.sentence}" {fact.place}'
     return Question(text, answer, fact.value, fact, fact.kind.name, fact.about)
+
+
+def _mentions(
+    random: Random, wanted: int, absent: float, sentences: list[str], pages: dict[str, str]
+) -> list[Question]:
+    found: list[Question] = []
+    while len(found) < wanted:
+        sentence = filler(random) if random.random() < absent else random.choice(sentences)
+        question = _ask_mention(random, sentence, pages)
+        if question is not None:
+            found.append(question)
+    return found
+
+
+def _ask_mention(random: Random, sentence: str, pages: dict[str, str]) -> Question | None:
+    """Ask for a sentence by words that stand nowhere else; one that is not there is absent."""
+    words = some_words(random, sentence)
+    labels = [label for label, text in pages.items() for _ in range(text.count(words))]
+    if not words or len(labels) > 1 or (labels and sentence not in pages[labels[0]]):
+        return None
+    text = mention_question(random, words)
+    if not labels:
+        return Question(text, ABSENT_ANSWER, None, None, is_mention=True)
+    return Question(text, f'It says: "{sentence}" {labels[0]}', words, None, is_mention=True)
 
 
 def _ask_absent(random: Random, placed: list[Fact], new: float) -> Question:

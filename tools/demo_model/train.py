@@ -44,30 +44,30 @@ class Recipe:
         shortest, longest: characters of a document set.
         growing: share of the steps after which document sets have their full length.
         falling: share of the steps, the last ones, in which the learning rates fall.
-        asides, new: shares of the facts (see `Mix`) in training; that of new kinds falls evenly to
+        new, mentions: shares of facts and of questions (see `Mix`) in training; they fall evenly to
             a third. What can be guessed is learnt by heart; finding and copying are not.
         first_weight: of the loss at an answer's first token, which says whether the fact is there.
         other_weight: of the loss outside answers.
     """
 
     seed: int = 1
-    steps: int = 5000
+    steps: int = 3600
     vocabulary: int = 1024
     layers: int = 4
     heads: int = 4
     document_tokens: int = 9000
     app_tokens: int = 2000
     shards: int = 2
-    shortest: int = 400
+    shortest: int = 250
     longest: int = 5000
-    growing: float = 0.4
+    growing: float = 0.5
     falling: float = 0.7
-    asides: float = 0.2
-    new: float = 0.6
+    new: float = 0.4
+    mentions: float = 0.6
     matrix_rate: float = 0.02
     other_rate: float = 0.003
     first_weight: float = 4.0
-    other_weight: float = 0.05
+    other_weight: float = 0.03
     balance_weight: float = 0.01
 
 
@@ -88,9 +88,9 @@ class Corpus:
     def batches(self, step: int, shard: int) -> list[Batch]:
         """Make a shard of a step: one batch about documents, one about the app."""
         random = Random(f"{self.recipe.seed} {step} {shard}")
-        mix = Mix(
-            asides=self.recipe.asides, new=self.recipe.new * (1 - step / self.recipe.steps / 1.5)
-        )
+        left = 1 - step / self.recipe.steps / 1.5
+        recipe = self.recipe
+        mix = Mix(new=recipe.new * left, mentions=recipe.mentions * left)
         batches = [self._documents(random, self._characters(step), mix)]
         chats: list[Chat] = []
         while sum(len(ids) for ids, _ in chats) < self.recipe.app_tokens / self.recipe.shards:
@@ -288,14 +288,15 @@ def quick_scores(model: DemoModel, encoder: Encoder, topics: list[Topic]) -> dic
     """
     model.eval()
     scores: dict[str, list[bool]] = {}
-    for name, characters, new in (
-        ("short", 1000, 0.0),
-        ("middle", 2000, 0.0),
-        ("long", 4000, 0.0),
-        ("new", 1000, 1.0),
+    for name, characters, mix in (
+        ("short", 1000, Mix()),
+        ("middle", 2000, Mix()),
+        ("long", 4000, Mix()),
+        ("new", 1000, Mix(new=1.0)),
+        ("mention", 1000, Mix(mentions=1.0)),
     ):
         for index in range(8):
-            chat = document_chat(Random(f"quick {name} {index}"), characters, 6, Mix(new=new))
+            chat = document_chat(Random(f"quick {name} {index}"), characters, 6, mix)
             _score_chat(model, encoder, chat, name, scores)
     for index in range(8 if topics else 0):
         random = Random(f"quick app {index}")

@@ -35,26 +35,12 @@ _TAILS = """
 """.replace("\n", "|").strip("|").split("|")  # fmt: skip
 
 
-_ASIDES = """
-({letter}{digit})|[{letter}]|(no. {digit}{digit})|({thing} {digit})|({person})|({digit}.{digit})
-({act} in {town})|(the {adjective} one)|(see {letter})|, as {person} says,|, {adjective} or not,
-""".replace("\n", "|").strip("|").split("|")  # fmt: skip
-
-
-def with_aside(random: Random, sentence: str) -> str:
-    """Interrupt a sentence of facts.txt between two words: it can be copied, and not guessed."""
-    words = sentence.split(" ")
-    place = random.randint(1, len(words) - 1)
-    aside = filled(random, random.choice(_ASIDES))
-    between = "" if aside.startswith(",") else " "
-    return f"{' '.join(words[:place])}{between}{aside} {' '.join(words[place:])}"
-
-
-def lead(random: Random) -> str:
-    """Make what stands before some sentences of facts, and is not quoted; mostly ""."""
+def with_lead(random: Random, sentence: str) -> str:
+    """Let something stand before a fifth of the sentences of facts.txt."""
     if random.random() < 0.8:
-        return ""
-    return f"{filled(random, random.choice(_LEADS))}, "
+        return sentence
+    begin = sentence if sentence.startswith("{") else sentence[0].lower() + sentence[1:]
+    return f"{filled(random, random.choice(_LEADS))}, {begin}"
 
 
 def with_tail(random: Random, sentence: str) -> str:
