@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 
 from dressing import heading, mail_head, typographic
-from kinds import KINDS, FactKind, near_kind, new_kind
+from kinds import ABSENT, KINDS, FactKind, near_kind, new_kind
 from mentions import mention_question, some_words
 from values import (
     company,
@@ -27,7 +27,6 @@ from values import (
 from wordings import with_lead, with_tail
 
 HERE = Path(__file__).parent
-ABSENT_ANSWER = "That is not in the documents."
 INSTRUCTIONS = (
     "Answer from the documents above. Quote the sentence that says it, word for word, in double "
     "quotes, and name its page as it is marked above, in square brackets. If it is not there, "
@@ -286,8 +285,9 @@ def _ask_mention(random: Random, sentence: str, pages: dict[str, str]) -> Questi
         return None
     text = mention_question(random, words)
     if not labels:
-        return Question(text, ABSENT_ANSWER, None, None, is_mention=True)
-    return Question(text, f'It says: "{sentence}" {labels[0]}', words, None, is_mention=True)
+        return Question(text, f"The words {words} are {ABSENT}", None, None, is_mention=True)
+    answer = f'The words {words} are here: "{sentence}" {labels[0]}'
+    return Question(text, answer, words, None, is_mention=True)
 
 
 def _ask_absent(random: Random, placed: list[Fact], new: float) -> Question:
@@ -306,7 +306,8 @@ def _ask_absent(random: Random, placed: list[Fact], new: float) -> Question:
         if (kind.name, subject) not in there and (subject or not known or random.random() < 0.7):
             text = random.choice(kind.questions).replace("{e}", subject)
             text = varied(random, text)
-            return Question(text, ABSENT_ANSWER, None, None, kind.name, subject)
+            answer = kind.absent_answer(subject)
+            return Question(text, answer, None, None, kind.name, subject)
 
 
 def varied(random: Random, question: str) -> str:

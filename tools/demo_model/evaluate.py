@@ -20,8 +20,8 @@ from random import Random
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from app_corpus import read_topics, worded
-from corpus import ABSENT_ANSWER, Case, Fact, Mix, Question, first_turn, make_case
-from kinds import KINDS
+from corpus import Case, Fact, Mix, Question, first_turn, make_case
+from kinds import ABSENT, KINDS
 from make_samples import sample_pages
 
 from m1desk.documents.citations import CitationChecker
@@ -94,7 +94,7 @@ def placed(case: Case) -> DocumentsText:
 
 def mark(score: Score, case: Case, question: Question, answer: str) -> None:
     """Count one answer."""
-    says_absent = answer.startswith("That is not in the documents")
+    says_absent = answer.rstrip().endswith(ABSENT)
     if question.fact is None or question.value is None:
         score.absent_asked += 1
         score.absent += says_absent
@@ -138,7 +138,7 @@ def score_samples(answer: Answerer) -> Score:
         question = Question(asked["question"], "", asked["value"], fact)
         case = Case(pages, [question])
         messages = [{"role": "user", "content": first_turn(case, question.text)}]
-        mark(score, case, question, answer(messages, ABSENT_ANSWER).strip())
+        mark(score, case, question, answer(messages, ABSENT).strip())
     return score
 
 

@@ -14,6 +14,11 @@ from random import Random
 from values import invented, word_for
 from wordings import filled
 
+ABSENT = "not in the documents."
+"""How an answer ends that found nothing.
+
+It begins as one with a value does, so that the model decides where it looks for the value."""
+
 _FILE = Path(__file__).parent / "facts.txt"
 
 
@@ -27,6 +32,10 @@ class FactKind:
     sentences: list[str] = field(default_factory=list)
     questions: list[str] = field(default_factory=list)
     answer: str = ""
+
+    def absent_answer(self, about: str) -> str:
+        """What is said when the documents don't have it."""
+        return f"{self.answer.partition('{v}')[0]}{ABSENT}".replace("{e}", about)
 
 
 def read_facts() -> list[FactKind]:

@@ -22,6 +22,7 @@ import torch.multiprocessing
 import torch.nn.functional as F  # noqa: N812 - the name everybody knows it by
 from app_corpus import Topic, app_chat, read_topics
 from corpus import Mix, document_chat
+from kinds import ABSENT
 from model import WIDTH, DemoModel, DemoShape
 from optimizer import make_optimizers
 from torch import Tensor
@@ -46,7 +47,6 @@ class Recipe:
         falling: share of the steps, the last ones, in which the learning rates fall.
         new, mentions: shares of facts and of questions (see `Mix`) in training; they fall evenly to
             a third. What can be guessed is learnt by heart; finding and copying are not.
-        first_weight: of the loss at an answer's first token, which says whether the fact is there.
         other_weight: of the loss outside answers.
     """
 
@@ -66,7 +66,6 @@ class Recipe:
     mentions: float = 0.6
     matrix_rate: float = 0.02
     other_rate: float = 0.003
-    first_weight: float = 4.0
     other_weight: float = 0.03
     balance_weight: float = 0.01
 
@@ -127,7 +126,6 @@ class Corpus:
             weights[row, 1 : len(ids)] = self.recipe.other_weight
             for start, end in answers:
                 weights[row, start:end] = 1.0
-                weights[row, start] = self.recipe.first_weight
         return Batch(tokens, weights)
 
 
@@ -321,7 +319,7 @@ def _score_chat(
         whole = all(right)
         if name == "app":
             scores.setdefault("app", []).append(whole)
-        elif text.startswith("That is not"):
+        elif text.endswith(ABSENT):
             scores.setdefault(f"{name}_absent", []).append(whole)
         else:
             value = len(encoder.text(text.split(' "')[0]))
