@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from m1desk import __version__
+from m1desk.model_paths import is_model
 
 _PAGES = ("chat", "documents", "jobs", "models", "monitor", "servers", "settings")
 _MODEL_ENDING = ".gguf"
@@ -50,8 +51,6 @@ def window(arguments: Sequence[str] | None = None) -> int:
     """Open the window with `arguments`; returns the exit status."""
     parser = _window_parser()
     options = parser.parse_intermixed_args(arguments)
-    from m1desk.models import is_model  # noqa: PLC0415
-
     models = [path for path in options.paths if is_model(path)]
     documents = [path for path in options.paths if path not in models]
     if len(models) > 1:

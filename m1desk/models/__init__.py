@@ -26,7 +26,6 @@ from m1desk.models.header import GgufHeader, LayerKind, MetaValue, SkippedValue,
 from m1desk.models.hub import HUGGING_FACE, Hub, HubSettings, hub_settings, token_name
 from m1desk.models.hub_values import HubFile, HubModel, HubRepository, HubVariant
 from m1desk.models.library import LocalModel, ModelSource, scan_models
-from m1desk.models.naming import is_model
 from m1desk.models.places import OtherPlaces
 from m1desk.models.removal import Removal, plan_removal, remove_model
 from m1desk.models.safetensors import (
@@ -71,7 +70,6 @@ __all__ = [
     "engine_version",
     "hub_settings",
     "is_known_architecture",
-    "is_model",
     "load_catalog",
     "look_at_checkpoint",
     "plan_removal",

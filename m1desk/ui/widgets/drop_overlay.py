@@ -9,7 +9,7 @@ from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
 from PySide6.QtWidgets import QWidget
 
-from m1desk.models import is_model
+from m1desk.model_paths import is_model
 from m1desk.ui.theme import text_font
 
 if TYPE_CHECKING:

@@ -1,4 +1,7 @@
-"""What a path that somebody names or drops is: a model, or something to read."""
+"""What a path that somebody names or drops is: a model, or something to read.
+
+Outside the room of models, because the window asks before that room is opened.
+"""
 
 from __future__ import annotations
 
