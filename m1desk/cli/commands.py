@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -153,7 +152,7 @@ def _chat(
 
     answerer: LlamaSettings | VllmRequest | str = server
     if model is not None and wants_vllm(model, engine, environment, chat_template):
-        wish = replace(wish_of(context, kv_type, gpu_layers, 1, None), chat_template=chat_template)
+        wish = wish_of(context, kv_type, gpu_layers, 1, None, chat_template=chat_template)
         answerer = VllmRequest(model, environment, wish)
     elif model is not None:
         answerer = LlamaSettings(
@@ -196,9 +195,7 @@ def _serve(
     from m1desk.engines import LlamaSettings  # noqa: PLC0415
 
     if wants_vllm(model, engine, environment, chat_template):
-        wish = replace(
-            wish_of(context, kv_type, gpu_layers, parallel, port), chat_template=chat_template
-        )
+        wish = wish_of(context, kv_type, gpu_layers, parallel, port, chat_template=chat_template)
         serve(VllmRequest(model, environment, wish), as_json=as_json)
         return
 

@@ -61,7 +61,13 @@ def wants_vllm(
 
 
 def wish_of(
-    context: int, kv_type: str, gpu_layers: int, parallel: int, port: int | None
+    context: int,
+    kv_type: str,
+    gpu_layers: int,
+    parallel: int,
+    port: int | None,
+    *,
+    chat_template: Path | None = None,
 ) -> ServeWish:
     """Read the options that both engines have, as vLLM understands them.
 
@@ -77,6 +83,7 @@ def wish_of(
         context_tokens=None if context == USUAL_CONTEXT else context,
         parallel=parallel,
         kv_type=_KV_TYPES[kv_type],
+        chat_template=chat_template,
         port=port,
     )
 

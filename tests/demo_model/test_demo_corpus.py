@@ -71,6 +71,7 @@ def test_every_kind_of_fact_can_be_asked_for_and_answered() -> None:
 
 def test_some_sentences_begin_and_end_in_ever_new_ways_around_the_value() -> None:
     random = Random(1)
+    leads = set()
     for kind in KINDS:
         for plain in kind.sentences:
             inner = plain.rstrip(".")[1:]
@@ -82,9 +83,12 @@ def test_some_sentences_begin_and_end_in_ever_new_ways_around_the_value() -> Non
             assert len(ended) > 1 or not plain.endswith(".")
             assert all(text.rstrip(".").endswith(inner) for text in begun)
             assert all(text[1:].startswith(inner) for text in ended)
+            leads |= {text[: -len(plain)] for text in begun - {plain}}
             assert not any(
                 "{" in text.replace("{v}", "").replace("{e}", "") for text in begun | ended
             )
+    assert len(leads) > 30
+    assert all(text.endswith(", ") for text in leads)
 
 
 def test_kinds_made_up_for_one_document_are_found_there_and_missed_elsewhere() -> None:

@@ -87,14 +87,17 @@ class Corpus:
     def batches(self, step: int, shard: int) -> list[Batch]:
         """Make a shard of a step: one batch about documents, one about the app."""
         random = Random(f"{self.recipe.seed} {step} {shard}")
-        left = 1 - step / self.recipe.steps / 1.5
-        recipe = self.recipe
-        mix = Mix(new=recipe.new * left, mentions=recipe.mentions * left)
-        batches = [self._documents(random, self._characters(step), mix)]
+        batches = [self._documents(random, self._characters(step), self._mix(step))]
         chats: list[Chat] = []
         while sum(len(ids) for ids, _ in chats) < self.recipe.app_tokens / self.recipe.shards:
             chats.append(self.encoder.chat(app_chat(random, self.topics, 5)))
         return [*batches, self._pad(chats)]
+
+    def _mix(self, step: int) -> Mix:
+        """What can't be learnt by heart: much of it at first, a third of that at the end."""
+        recipe = self.recipe
+        left = 1 - step / recipe.steps / 1.5
+        return Mix(new=recipe.new * left, mentions=recipe.mentions * left)
 
     def _characters(self, step: int) -> float:
         """How long the step's document sets are: long ones come in by and by."""

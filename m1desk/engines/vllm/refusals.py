@@ -46,14 +46,15 @@ def refuse_settings(settings: VllmSettings, machine: Callable[[], PlanMachine]) 
         EngineFailed: it can't work.
     """
     check_environment(settings.environment)
-    refuse_checkpoint(settings, read_checkpoint(settings.model_path), machine)
+    checkpoint = read_checkpoint(settings.model_path)
+    check_version(settings.environment, checkpoint.architecture, settings.name)
+    refuse_checkpoint(settings, checkpoint, machine)
 
 
 def refuse_checkpoint(
     settings: VllmSettings, checkpoint: Checkpoint, machine: Callable[[], PlanMachine]
 ) -> None:
     """Look at what a checkpoint that was read, and its settings, take; raises EngineFailed."""
-    check_version(settings.environment, checkpoint.architecture, settings.name)
     _check_template(settings)
     _check_numbers(settings, checkpoint)
     _check_layout(settings, checkpoint)
