@@ -51,7 +51,7 @@ def find_tool(wanted: str) -> ContainerTool:
     raise BadInput(
         f"{wanted or 'podman'} is not on this machine.",
         "Containers are run by it.",
-        "Install podman or docker, or name an interpreter with --python.",
+        "Install podman or docker, or name an interpreter that has vLLM.",
     )
 
 

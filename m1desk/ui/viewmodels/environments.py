@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
+from m1desk.engines.environments.containers import find_tool
 from m1desk.engines.environments.desk import EnginesHere, VllmWanted
 from m1desk.engines.environments.values import InstallProgress
-from m1desk.errors import M1DeskError
+from m1desk.errors import BadInput, M1DeskError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from pathlib import Path
     from typing import Any
 
     from m1desk.engines.environments.desk import EngineDesk
@@ -68,6 +70,27 @@ class EnvironmentsViewModel(QObject):
     def install_llama(self) -> None:
         """Install the build of llama.cpp that would be better here."""
         self._begin(lambda: self._desk.install_llama(None, self._bridge.post))
+
+    @property
+    def image_refusal(self) -> str:
+        """Why a container image can't be used here, "" where it can."""
+        try:
+            find_tool("")
+        except BadInput as error:
+            return str(error)
+        return ""
+
+    def take_in(self, name: str, python: Path) -> None:
+        """Add a vLLM that an interpreter on this machine has."""
+        self._begin(lambda: self._desk.take_in(name, python, self._bridge.post))
+
+    def take_in_image(self, name: str, reference: str, *, tool: str, pull: bool) -> None:
+        """Add a vLLM that a container image has (see `EngineDesk.take_in_image`)."""
+        self._begin(
+            lambda: self._desk.take_in_image(
+                name, reference, self._bridge.post, tool=tool, pull=pull
+            )
+        )
 
     def test(self, name: str) -> None:
         """Have an environment compute."""

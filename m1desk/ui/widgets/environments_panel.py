@@ -14,6 +14,7 @@ from m1desk.ui.units import bytes_pair, bytes_text
 from m1desk.ui.viewmodels.environments import M1_CLASS
 from m1desk.ui.widgets.confirm import confirm
 from m1desk.ui.widgets.settings_card import SettingsCard
+from m1desk.ui.widgets.vllm_here_dialog import VllmHereDialog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +57,7 @@ class EnvironmentsPanel(SettingsCard):
         self.install_newest = QPushButton("Install vLLM")
         self.install_for_m1 = QPushButton("Install vLLM for MiniMax-M1")
         self.install_llama = QPushButton("Install a better llama.cpp")
+        self.add_existing = QPushButton("Add an existing vLLM…")
         self.cancel = QPushButton("Cancel")
         self._lay_out()
         self._connect()
@@ -73,6 +75,11 @@ class EnvironmentsPanel(SettingsCard):
         buttons = self._list.findChildren(QPushButton)
         return next((one for one in buttons if one.accessibleName() == wanted), None)
 
+    @property
+    def _beginning(self) -> tuple[QPushButton, ...]:
+        """The buttons below the list that begin something."""
+        return self.install_newest, self.install_for_m1, self.install_llama, self.add_existing
+
     def _lay_out(self) -> None:
         explained = _text("muted")
         explained.setText(
@@ -86,7 +93,7 @@ class EnvironmentsPanel(SettingsCard):
         foot = QWidget()
         row = QHBoxLayout(foot)
         row.setContentsMargins(0, 0, 0, 0)
-        for button in (self.install_newest, self.install_for_m1, self.install_llama, self.cancel):
+        for button in (*self._beginning, self.cancel):
             row.addWidget(button)
         row.addStretch(1)
         self.add_widget(foot)
@@ -99,6 +106,7 @@ class EnvironmentsPanel(SettingsCard):
             lambda: self._start(lambda: model.install_vllm(M1_CLASS))
         )
         self.install_llama.clicked.connect(lambda: self._start(model.install_llama))
+        self.add_existing.clicked.connect(lambda: self._start(self._ask_for_existing))
         self.cancel.clicked.connect(model.cancel)
         model.changed.connect(self._on_changed)
         model.progressed.connect(self._on_progressed)
@@ -167,6 +175,9 @@ class EnvironmentsPanel(SettingsCard):
         button.clicked.connect(lambda: self._start(run))
         layout.addWidget(button, alignment=Qt.AlignmentFlag.AlignVCenter)
 
+    def _ask_for_existing(self) -> None:
+        VllmHereDialog(self._theme, self._environments, self).open()
+
     def _ask_to_roll_back(self, kept: KeptEnvironment) -> None:
         before, now = kept.before, kept.environment
         if before is None or now is None:
@@ -223,7 +234,7 @@ class EnvironmentsPanel(SettingsCard):
         self._progress.setToolTip(now.line)
 
     def _on_busy_changed(self, busy: bool) -> None:  # noqa: FBT001 - a Qt signal's value
-        for button in (self.install_newest, self.install_for_m1, self.install_llama):
+        for button in self._beginning:
             button.setEnabled(not busy)
         for button in self._list.findChildren(QPushButton):
             button.setEnabled(not busy)

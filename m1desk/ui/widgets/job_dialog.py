@@ -23,6 +23,7 @@ from m1desk.ui.viewmodels.jobs_new import WITHOUT_DOCUMENTS, missing
 from m1desk.ui.viewmodels.jobs_words import KIND_MEANINGS, KINDS, estimate_text
 from m1desk.ui.widgets.calm_fields import choice
 from m1desk.ui.widgets.confirm import confirm
+from m1desk.ui.widgets.dialog_foot import dialog_foot
 from m1desk.ui.widgets.dialog_size import open_within_window
 from m1desk.ui.widgets.drop_overlay import DropOverlay, dropped_documents
 from m1desk.ui.widgets.elided_label import ElidedLabel
@@ -226,31 +227,21 @@ class NewJobDialog(QDialog):
         layout.setSpacing(0)
         layout.addLayout(top, 1)
         layout.addWidget(separator())
-        layout.addLayout(self._foot())
+        layout.addLayout(dialog_foot(self._theme, self, self._saying(), self.add, self.save))
         open_within_window(self, *_SIZE)
 
-    def _foot(self) -> QHBoxLayout:
-        metrics = self._theme.metrics
+    def _saying(self) -> QWidget:
+        """The estimate, and below it why the job can't be added."""
         self._why.setProperty("tone", "caption")
         self._why.setWordWrap(True)
         self._why.setTextFormat(Qt.TextFormat.PlainText)
-        self.save.setAutoDefault(False)
-        self.add.setProperty("kind", "primary")
-        self.add.setDefault(True)
-        cancel = QPushButton("Cancel")
-        cancel.setAutoDefault(False)
-        cancel.clicked.connect(self.reject)
-        texts = QVBoxLayout()
+        saying = QWidget()
+        texts = QVBoxLayout(saying)
+        texts.setContentsMargins(0, 0, 0, 0)
         texts.setSpacing(2)
         texts.addWidget(self._estimate)
         texts.addWidget(self._why)
-        foot = QHBoxLayout()
-        foot.setContentsMargins(metrics.space_l, metrics.space_m, metrics.space_l, metrics.space_m)
-        foot.setSpacing(metrics.space_s)
-        foot.addLayout(texts, 1)
-        for button in (self.save, cancel, self.add):
-            foot.addWidget(button, alignment=Qt.AlignmentFlag.AlignVCenter)
-        return foot
+        return saying
 
     def _connect(self) -> None:
         self.templates.chosen.connect(self._on_template)

@@ -5,19 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import (
-    QDialog,
-    QHBoxLayout,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QDialog, QPushButton, QVBoxLayout, QWidget
 
 from m1desk.engines import ServerProfile
 from m1desk.engines.remote.profiles import checked, parse_address
 from m1desk.errors import BadInput, M1DeskError
 from m1desk.ui.theme import set_look
 from m1desk.ui.viewmodels.servers_words import keeping_text
+from m1desk.ui.widgets.dialog_foot import dialog_foot
 from m1desk.ui.widgets.dialog_size import open_within_window
 from m1desk.ui.widgets.scrolled import scrolled
 from m1desk.ui.widgets.separator import separator
@@ -108,23 +103,8 @@ class ServerDialog(QDialog):
         layout.setSpacing(0)
         layout.addWidget(scrolled(inner), 1)
         layout.addWidget(separator())
-        layout.addLayout(self._foot())
+        layout.addLayout(dialog_foot(self._theme, self, self._said, self.save))
         open_within_window(self, *_SIZE)
-
-    def _foot(self) -> QHBoxLayout:
-        metrics = self._theme.metrics
-        self.save.setProperty("kind", "primary")
-        self.save.setDefault(True)
-        cancel = QPushButton("Cancel")
-        cancel.setAutoDefault(False)
-        cancel.clicked.connect(self.reject)
-        foot = QHBoxLayout()
-        foot.setContentsMargins(metrics.space_l, metrics.space_m, metrics.space_l, metrics.space_m)
-        foot.setSpacing(metrics.space_s)
-        foot.addWidget(self._said, 1)
-        for button in (cancel, self.save):
-            foot.addWidget(button, alignment=Qt.AlignmentFlag.AlignVCenter)
-        return foot
 
     def _connect(self) -> None:
         for card in (self.server, self.secrets, self.trust, self.tunnel):
