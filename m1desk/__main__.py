@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from m1desk import __version__
-from m1desk.model_paths import is_model
+from m1desk.model_paths import model_at
 
 _PAGES = ("chat", "documents", "jobs", "models", "monitor", "servers", "settings")
 _MODEL_ENDING = ".gguf"
@@ -51,8 +51,9 @@ def window(arguments: Sequence[str] | None = None) -> int:
     """Open the window with `arguments`; returns the exit status."""
     parser = _window_parser()
     options = parser.parse_intermixed_args(arguments)
-    models = [path for path in options.paths if is_model(path)]
-    documents = [path for path in options.paths if path not in models]
+    named = {path: model_at(path) for path in options.paths}
+    models = list({model for model in named.values() if model is not None})
+    documents = [path for path, model in named.items() if model is None]
     if len(models) > 1:
         parser.error("only one model can be loaded; give one file or folder")
     for path in documents:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, SignalInstance
 
 from m1desk.app_defaults import default_settings
-from m1desk.ui.load_flow import LoadFlow, checkpoint_folder
+from m1desk.model_paths import checkpoint_folder
+from m1desk.ui.load_flow import LoadFlow
 from m1desk.ui.viewmodels.checkpoints import CheckpointsViewModel
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from m1desk.fit import FreeMemory, driver_reserve
+from m1desk.model_paths import checkpoint_folder
 from m1desk.ui.checkpoint_flow import CheckpointFlow
 from m1desk.ui.widgets.load_dialog import LoadDialog
 
@@ -139,14 +140,6 @@ class LoadFlow(QObject):
         sample = self._monitor.latest if self._monitor else None
         if self._dialog is not None and sample is not None:
             self._dialog.show_free(free_memory(self._machine, sample.machine))
-
-
-def checkpoint_folder(path: Path) -> Path | None:
-    """The folder of a checkpoint, of which a file may be named; None for other files."""
-    if path.is_dir():
-        return path
-    is_part = path.suffix.lower() == ".safetensors" or path.name == "config.json"
-    return path.parent if is_part else None
 
 
 def free_memory(machine: Machine | None, sample: Sample) -> FreeMemory:

@@ -46,6 +46,7 @@ def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[WindowOption
         (["papers", "--page", "documents", "a.pdf"], None, ["papers", "a.pdf"]),
         (["a.pdf", "m.GGUF"], "m.GGUF", ["a.pdf"]),
         (["./tiny", "papers"], "tiny", ["papers"]),
+        (["tiny/model.safetensors", "tiny/config.json", "a.pdf"], "tiny", ["a.pdf"]),
     ],
 )
 def test_the_window_opens_what_it_is_given(

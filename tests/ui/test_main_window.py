@@ -149,7 +149,7 @@ def test_a_model_dropped_on_the_window_is_offered(window: MainWindow, qtbot: QtB
     assert dropped.args == [Path("/models/a.gguf")]
 
 
-def test_a_checkpoints_folder_is_a_model_and_no_document(
+def test_a_checkpoint_is_a_model_and_no_document(
     window: MainWindow, tmp_path: Path, qtbot: QtBot
 ) -> None:
     checkpoint, sources = tmp_path / "model", tmp_path / "sources"
@@ -157,12 +157,15 @@ def test_a_checkpoints_folder_is_a_model_and_no_document(
         folder.mkdir()
         (folder / "config.json").write_text("{}")
     (checkpoint / "model.safetensors").touch()
-    with qtbot.waitSignal(window.model_dropped) as dropped:
-        drop(window, window, checkpoint)
-    assert dropped.args == [checkpoint]
-    with qtbot.waitSignal(window.documents_dropped) as read:
-        drop(window, window, sources)
-    assert read.args == [(sources,)]
+    files = tuple(checkpoint.iterdir())
+    for paths in ((checkpoint,), files[:1], files):
+        with qtbot.waitSignal(window.model_dropped) as dropped:
+            drop(window, window, *paths)
+        assert dropped.args == [checkpoint]
+    for path in (sources, sources / "config.json"):
+        with qtbot.waitSignal(window.documents_dropped) as read:
+            drop(window, window, path)
+        assert read.args == [(path,)]
 
 
 def test_a_model_dropped_on_a_text_field_is_offered_too(window: MainWindow, qtbot: QtBot) -> None:

@@ -9,7 +9,7 @@ from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
 from PySide6.QtWidgets import QWidget
 
-from m1desk.model_paths import is_model
+from m1desk.model_paths import model_at
 from m1desk.ui.theme import text_font
 
 if TYPE_CHECKING:
@@ -20,27 +20,26 @@ if TYPE_CHECKING:
 
 
 def dropped_model(data: QMimeData) -> Path | None:
-    """Return what is dragged if it is one GGUF file, or the folder of one checkpoint, else None."""
-    if not data.hasUrls():
-        return None
-    paths = [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()]
-    if len(paths) != 1:
-        return None
-    (path,) = paths
-    return path if is_model(path) else None
+    """Return what is dragged if it is one model, of which several files may be dragged, or None."""
+    models = {model_at(path) for path in _local_paths(data)}
+    return models.pop() if len(models) == 1 else None
 
 
 def dropped_models(data: QMimeData) -> tuple[Path, ...]:
     """Return the local files ending in .gguf and the folders that are dragged, none if others."""
-    paths = tuple(Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile())
+    paths = _local_paths(data)
     fit = all(path.suffix.lower() == ".gguf" or path.is_dir() for path in paths)
     return paths if fit else ()
 
 
 def dropped_documents(data: QMimeData) -> tuple[Path, ...]:
     """Return the local files and folders that are dragged if they are to be read, not loaded."""
-    paths = tuple(Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile())
-    return () if all(is_model(path) for path in paths) else paths
+    paths = _local_paths(data)
+    return () if all(model_at(path) for path in paths) else paths
+
+
+def _local_paths(data: QMimeData) -> tuple[Path, ...]:
+    return tuple(Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile())
 
 
 class DropOverlay(QWidget):
