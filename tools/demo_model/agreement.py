@@ -28,7 +28,7 @@ def write_logits(run: Path, checkpoint: str, path: Path) -> None:
 
     encoder = Encoder(Vocabulary.load(run / "vocabulary.json"))
     messages = document_chat(Random("agreement"), CHARACTERS, 5)
-    tokens, _ = encoder.chat(messages)
+    tokens = encoder.chat(messages).ids
     with torch.no_grad():
         logits = load_checkpoint(run / f"{checkpoint}.pt")(torch.tensor([tokens]))[0]
     np.savez_compressed(

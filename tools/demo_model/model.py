@@ -32,7 +32,7 @@ class DemoShape:
     vocabulary: int
     width: int = WIDTH
     heads: int = 4
-    kv_heads: int = 2
+    kv_heads: int = 4
     head_dim: int = 64
     expert_width: int = 256
     experts: int = 4
@@ -215,28 +215,36 @@ class DemoModel(nn.Module):
         self.blk = nn.ModuleList(Block(shape, layer) for layer in range(len(shape.recurrent)))
         self.output_norm = RmsNorm(shape.width)
         self.output = _matrix(shape.vocabulary, shape.width)
-
-    def hidden(self, tokens: Tensor) -> Tensor:
-        """What the output matrix is multiplied with."""
-        x = self.token_embd(tokens)
-        if torch.is_autocast_enabled("cpu"):
-            x = x.to(torch.get_autocast_dtype("cpu"))
-        for block in self.blk:
-            x = block(x)
-        return self.output_norm(x)
+        self.opening = _matrix(shape.vocabulary, shape.width)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Compute all logits."""
-        return self.output(self.hidden(tokens))
+        return self.with_openings(tokens)[0]
+
+    def with_openings(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute all logits, and those of the token that each token's sentence begins with.
+
+        The second is a lesson for training alone: it is read off what the last layer attends to.
+        """
+        x = self.token_embd(tokens)
+        if torch.is_autocast_enabled("cpu"):
+            x = x.to(torch.get_autocast_dtype("cpu"))
+        for block in self.blk[:-1]:
+            x = block(x)
+        last = self.blk[-1]
+        openings = self.opening(last.attn_norm(x))
+        return self.output(self.output_norm(last(x))), openings
 
     def balance_loss(self) -> Tensor:
         """1 x experts_used per layer when all experts are used equally, more otherwise."""
         return torch.stack([block.experts.balance for block in self.blk]).mean()
 
     def tensors(self) -> dict[str, Tensor]:
-        """All weights under llama.cpp's names."""
+        """All weights of the model itself under llama.cpp's names."""
         renamed = {}
         for place, value in self.state_dict().items():
+            if place == "opening.weight":
+                continue
             name = place.replace(".attention.", ".").replace(".experts.", ".")
             renamed[f"{name.removesuffix('.weight')}.weight"] = value.detach().float()
         return renamed

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from openings import first_words
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 SPECIALS = (
@@ -20,6 +21,8 @@ SPECIALS = (
     "<end_of_sentence>",
 )
 DOCUMENT, PADDING, SENTENCE, END = range(4)
+NOWHERE = -100
+"""In place of a token id where there is none to be learnt; PyTorch's losses skip it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,22 @@ def train_vocabulary(texts: Iterable[str], size: int) -> Vocabulary:
     return Vocabulary([*tokens, *SPECIALS], merges)
 
 
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """A conversation as tokens.
+
+    Attributes:
+        ids: of all tokens.
+        answers: where answers begin and end, the end's special token included.
+        openings: for each token of the documents the one that its sentence begins with, else
+            NOWHERE.
+    """
+
+    ids: list[int]
+    answers: list[tuple[int, int]]
+    openings: list[int]
+
+
 class Encoder:
     """Turns conversations into token ids, as MiniMax-M1's chat template and llama.cpp do."""
 
@@ -89,10 +108,11 @@ class Encoder:
         first = self.vocabulary.special(0)
         return self._tokenizer.decode([token for token in ids if token < first])
 
-    def chat(self, messages: list[dict[str, str]]) -> tuple[list[int], list[tuple[int, int]]]:
-        """Encode a conversation; the second part says where answers lie, their end included."""
+    def chat(self, messages: list[dict[str, str]]) -> Chat:
+        """Encode a conversation; its first user message holds the documents."""
         special = self.vocabulary.special
         ids, answers = [special(DOCUMENT)], []
+        openings: list[int] = []
         speakers = {
             "system": "system ai_setting=assistant\n",
             "user": "user name=user\n",
@@ -104,10 +124,27 @@ class Encoder:
             ids += [*self.text(message["content"]), special(END)]
             if message["role"] == "assistant":
                 answers.append((start, len(ids)))
+            elif message["role"] == "user" and not openings:
+                openings = [NOWHERE] * start + self._openings(message["content"])
             ids += self.text("\n")
-        return ids, answers
+        return Chat(ids, answers, openings + [NOWHERE] * (len(ids) - len(openings)))
+
+    def _openings(self, text: str) -> list[int]:
+        """For each token, the one that its sentence begins with, as a quote would spell it."""
+        first, openings = NOWHERE, []
+        words = first_words(text)
+        place, word = next(words, (len(text), ""))
+        for _, end in self._tokenizer.encode(text).offsets:
+            while word and place < end:
+                first = self.text(word)[0]
+                place, word = next(words, (len(text), ""))
+            openings.append(first)
+        return openings
 
     def prompt(self, messages: list[dict[str, str]]) -> list[int]:
         """Encode a conversation up to where the next answer begins."""
-        ids, _ = self.chat(messages)
-        return [*ids, self.vocabulary.special(SENTENCE), *self.text("ai name=assistant\n")]
+        return [
+            *self.chat(messages).ids,
+            self.vocabulary.special(SENTENCE),
+            *self.text("ai name=assistant\n"),
+        ]
