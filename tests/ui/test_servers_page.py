@@ -36,6 +36,7 @@ class Desk:
 
     def __init__(self, theme: Theme, bridge: Bridge, database: Database, qtbot: QtBot) -> None:
         self.qtbot = qtbot
+        self.bridge = bridge
         self.core = Servers(database, Folders.resolve(), bridge.post)
         self.model = ServersViewModel(bridge, self.core)
         self.failures: list[object] = []
@@ -83,7 +84,12 @@ class Desk:
         button.click()
 
     def close(self) -> None:
+        """Close every connection before the loop ends, which would leave them to Python."""
         self.model.leave()
+        closed: list[None] = []
+        self.bridge.submit(self.core.close(), on_done=closed.append)
+        self.wait(lambda: bool(closed))
+        assert self.bridge.stop()
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +109,6 @@ def desk(theme: Theme, bridge: Bridge, qtbot: QtBot, home: Path) -> Iterator[Des
         made = Desk(theme, bridge, database, qtbot)
         yield made
         made.close()
-        bridge.stop()
 
 
 def test_without_servers_it_says_what_they_are_and_how_to_begin(desk: Desk) -> None:
