@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import psutil
 
 from m1desk.engines.guard.belongings import Belongings, remove_belongings, segments_of
-from m1desk.engines.guard.platforms import Platform, this_platform
+from m1desk.engines.guard.platforms import Platform
 from m1desk.engines.guard.record import (
     RUN_VARIABLE,
     ProcessIdentity,
@@ -19,6 +19,7 @@ from m1desk.engines.guard.record import (
     parse_record,
     remove_record,
 )
+from m1desk.engines.guard.this_platform import this_platform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

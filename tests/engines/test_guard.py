@@ -16,8 +16,8 @@ import psutil
 import pytest
 from crowd import HERE, MARK, Crowd, crowd, standin
 
-from m1desk.engines.guard.platforms import this_platform
 from m1desk.engines.guard.record import RUN_VARIABLE, parse_record
+from m1desk.engines.guard.this_platform import this_platform
 from m1desk.engines.runs import sweep_runs
 from m1desk.wire import EngineExited, EngineStarted, Failed, decode_event
 

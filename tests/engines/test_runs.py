@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from m1desk.engines.guard.platforms import this_platform
 from m1desk.engines.guard.record import (
     RUN_VARIABLE,
     ProcessIdentity,
@@ -18,6 +17,7 @@ from m1desk.engines.guard.record import (
     parse_record,
     write_record,
 )
+from m1desk.engines.guard.this_platform import this_platform
 from m1desk.engines.runs import sweep_leftovers, sweep_runs
 from m1desk.store import Folders
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from m1desk.engines.guard.containers import CONTAINER_TOOLS
 from m1desk.engines.guard.guarding import Guard, Orders
-from m1desk.engines.guard.platforms import this_platform
 from m1desk.engines.guard.record import RUN_VARIABLE
+from m1desk.engines.guard.this_platform import this_platform
 
 
 def main() -> int:

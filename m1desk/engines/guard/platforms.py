@@ -1,9 +1,8 @@
-"""What a guard needs of an operating system, as one small protocol, and the choice among them."""
+"""What a guard needs of an operating system, as one small protocol."""
 
 from __future__ import annotations
 
 import subprocess
-import sys
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -48,19 +47,3 @@ class Platform(Protocol):
 
     def reap(self, engine: Engine) -> None:
         """Collect the exit status of whatever has ended."""
-
-
-def this_platform() -> Platform:
-    """Return the variant for the system this runs on."""
-    if sys.platform == "win32":
-        from m1desk.engines.guard.windows import Windows  # noqa: PLC0415 - on Windows only
-
-        return Windows()
-    elif sys.platform == "darwin":  # noqa: RET505 - the type checker follows no other form
-        from m1desk.engines.guard.macos import MacOS  # noqa: PLC0415 - on macOS only
-
-        return MacOS()
-    else:
-        from m1desk.engines.guard.linux import Linux  # noqa: PLC0415 - on Linux only
-
-        return Linux()
