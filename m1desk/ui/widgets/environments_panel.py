@@ -59,6 +59,7 @@ class EnvironmentsPanel(SettingsCard):
         self.install_llama = QPushButton("Install a better llama.cpp")
         self.add_existing = QPushButton("Add an existing vLLM…")
         self.cancel = QPushButton("Cancel")
+        self._work = self._beside(self._progress, self.cancel)
         self._lay_out()
         self._connect()
         self._on_busy_changed(environments.is_busy)
@@ -77,7 +78,7 @@ class EnvironmentsPanel(SettingsCard):
 
     @property
     def _beginning(self) -> tuple[QPushButton, ...]:
-        """The buttons below the list that begin something."""
+        """The buttons that begin something, but for those of the list."""
         return self.install_newest, self.install_for_m1, self.install_llama, self.add_existing
 
     def _lay_out(self) -> None:
@@ -88,16 +89,25 @@ class EnvironmentsPanel(SettingsCard):
         )
         self.add_widget(explained)
         self.add_widget(self._list)
-        self.add_widget(self._note)
+        self.add_widget(self._beside(self._note, self.install_llama))
         self.add_widget(self._problem)
         foot = QWidget()
         row = QHBoxLayout(foot)
         row.setContentsMargins(0, 0, 0, 0)
-        for button in (*self._beginning, self.cancel):
+        for button in (self.install_newest, self.install_for_m1, self.add_existing):
             row.addWidget(button)
         row.addStretch(1)
         self.add_widget(foot)
-        self.add_widget(self._progress)
+        self.add_widget(self._work)
+
+    def _beside(self, text: QLabel, button: QPushButton) -> QWidget:
+        box = QWidget()
+        row = QHBoxLayout(box)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(self._theme.metrics.space_m)
+        row.addWidget(text, 1)
+        row.addWidget(button)
+        return box
 
     def _connect(self) -> None:
         model = self._environments
@@ -234,12 +244,10 @@ class EnvironmentsPanel(SettingsCard):
         self._progress.setToolTip(now.line)
 
     def _on_busy_changed(self, busy: bool) -> None:  # noqa: FBT001 - a Qt signal's value
-        for button in self._beginning:
+        for button in (*self._beginning, *self._list.findChildren(QPushButton)):
             button.setEnabled(not busy)
-        for button in self._list.findChildren(QPushButton):
-            button.setEnabled(not busy)
-        self.cancel.setVisible(busy)
-        self._progress.setVisible(busy)
+            button.setToolTip("Wait for what is being done, or cancel it" if busy else "")
+        self._work.setVisible(busy)
         if not busy:
             self._progress.clear()
 
