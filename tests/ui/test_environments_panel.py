@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from engines_panel import shown_panel, until
 from PySide6.QtWidgets import QMessageBox
 from pytestqt.qtbot import QtBot
 from support.standin_wheels import FAILS_WHEN_LOADED, NEVER_ENDS, only_from, write_wheel
@@ -17,11 +17,9 @@ from m1desk.hardware import Accelerator, Machine, probe_machine
 from m1desk.store import Folders
 from m1desk.ui.bridge import Bridge
 from m1desk.ui.theme import Theme
-from m1desk.ui.viewmodels.environments import EnvironmentsViewModel
 from m1desk.ui.widgets.environments_panel import EnvironmentsPanel
 
 pytestmark = pytest.mark.timeout(600)
-PATIENCE_MS = 300_000
 
 
 @pytest.fixture(scope="module")
@@ -59,17 +57,7 @@ def two_builds(wheels: Path, desk: EngineDesk) -> EngineDesk:
 
 @pytest.fixture
 def panel(qtbot: QtBot, bridge: Bridge, theme: Theme, desk: EngineDesk) -> EnvironmentsPanel:
-    model = EnvironmentsViewModel(bridge, desk)
-    made = EnvironmentsPanel(theme, model)
-    qtbot.addWidget(made)
-    made.show()
-    with qtbot.waitSignal(model.changed, timeout=PATIENCE_MS):
-        model.refresh()
-    return made
-
-
-def until(qtbot: QtBot, is_so: Callable[[], bool]) -> None:
-    qtbot.waitUntil(is_so, timeout=PATIENCE_MS)
+    return shown_panel(qtbot, bridge, theme, desk)
 
 
 def test_the_build_in_use_and_a_better_one_are_shown(panel: EnvironmentsPanel) -> None:

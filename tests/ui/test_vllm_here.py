@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from engines_panel import shown_panel, until
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QStandardItemModel
 from pytestqt.qtbot import QtBot
@@ -19,12 +19,10 @@ from m1desk.hardware import probe_machine
 from m1desk.store import Folders
 from m1desk.ui.bridge import Bridge
 from m1desk.ui.theme import Theme
-from m1desk.ui.viewmodels.environments import EnvironmentsViewModel
 from m1desk.ui.widgets.environments_panel import EnvironmentsPanel
 from m1desk.ui.widgets.vllm_here_dialog import VllmHereDialog
 
 pytestmark = pytest.mark.timeout(600)
-PATIENCE_MS = 300_000
 
 
 @pytest.fixture
@@ -34,13 +32,7 @@ def desk(home: Path) -> EngineDesk:
 
 @pytest.fixture
 def panel(qtbot: QtBot, bridge: Bridge, theme: Theme, desk: EngineDesk) -> EnvironmentsPanel:
-    model = EnvironmentsViewModel(bridge, desk)
-    made = EnvironmentsPanel(theme, model)
-    qtbot.addWidget(made)
-    made.show()
-    with qtbot.waitSignal(model.changed, timeout=PATIENCE_MS):
-        model.refresh()
-    return made
+    return shown_panel(qtbot, bridge, theme, desk)
 
 
 def opened(panel: EnvironmentsPanel) -> VllmHereDialog:
@@ -52,10 +44,6 @@ def opened(panel: EnvironmentsPanel) -> VllmHereDialog:
 
 def choose(dialog: VllmHereDialog, place: str) -> None:
     dialog.place.setCurrentIndex(dialog.place.findData(place))
-
-
-def until(qtbot: QtBot, is_so: Callable[[], bool]) -> None:
-    qtbot.waitUntil(is_so, timeout=PATIENCE_MS)
 
 
 def test_an_interpreter_is_named_tested_and_kept(

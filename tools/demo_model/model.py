@@ -219,21 +219,29 @@ class DemoModel(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Compute all logits."""
-        return self.with_openings(tokens)[0]
+        return self._above(self._below(tokens))
 
     def with_openings(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Compute all logits, and those of the token that each token's sentence begins with.
 
         The second is a lesson for training alone: it is read off what the last layer attends to.
         """
+        x = self._below(tokens)
+        openings = self.opening(self.blk[-1].attn_norm(x))
+        return self._above(x), openings
+
+    def _below(self, tokens: Tensor) -> Tensor:
+        """What comes to the last layer."""
         x = self.token_embd(tokens)
         if torch.is_autocast_enabled("cpu"):
             x = x.to(torch.get_autocast_dtype("cpu"))
         for block in self.blk[:-1]:
             x = block(x)
-        last = self.blk[-1]
-        openings = self.opening(last.attn_norm(x))
-        return self.output(self.output_norm(last(x))), openings
+        return x
+
+    def _above(self, x: Tensor) -> Tensor:
+        """The logits of what comes to the last layer."""
+        return self.output(self.output_norm(self.blk[-1](x)))
 
     def balance_loss(self) -> Tensor:
         """1 x experts_used per layer when all experts are used equally, more otherwise."""

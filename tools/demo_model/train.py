@@ -261,7 +261,7 @@ class Training:
         return float(mean.detach())
 
     def _opening_loss(self, logits: Tensor, batch: Batch) -> Tensor:
-        """How badly the sentences' first tokens are known; 0 for a batch without documents."""
+        """How badly the sentences' first tokens are known; 0 where none is to be known."""
         wanted = batch.openings[:, :-1].flatten()
         loss = F.cross_entropy(
             logits.flatten(0, 1).float(), wanted, reduction="sum", ignore_index=NOWHERE

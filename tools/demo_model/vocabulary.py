@@ -83,8 +83,8 @@ class Chat:
     Attributes:
         ids: of all tokens.
         answers: where answers begin and end, the end's special token included.
-        openings: for each token of the documents the one that its sentence begins with, else
-            NOWHERE.
+        openings: for each token of a user's first message, which holds the documents if there are
+            any, the one that its sentence begins with; elsewhere NOWHERE.
     """
 
     ids: list[int]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import Qt, QTime
+from PySide6.QtGui import QStandardItemModel
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QComboBox,
@@ -91,6 +92,23 @@ def choice(name: str, options: Iterable[tuple[object, str]]) -> QComboBox:
     field.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     for value, text in options:
         field.addItem(text, value)
+    return field
+
+
+def add_choice(field: QComboBox, value: object, text: str, refusal: str) -> None:
+    """Offer one value more; with a `refusal` it can't be chosen and its tooltip says why."""
+    field.addItem(text, value)
+    row, model = field.count() - 1, field.model()
+    assert isinstance(model, QStandardItemModel)  # noqa: S101 - what a QComboBox has
+    model.item(row).setEnabled(not refusal)
+    field.setItemData(row, refusal, Qt.ItemDataRole.ToolTipRole)
+
+
+def text_line(placeholder: str, width: int) -> QLineEdit:
+    """Make a field for a line of text, `width` pixels wide; a row names it."""
+    field = QLineEdit()
+    field.setPlaceholderText(placeholder)
+    field.setFixedWidth(width)
     return field
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QStandardItemModel
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from m1desk.engines import ServeWish
-from m1desk.ui.widgets.calm_fields import choice, whole_number
+from m1desk.ui.widgets.calm_fields import add_choice, choice, whole_number
 from m1desk.ui.widgets.file_field import FileField
 from m1desk.ui.widgets.load_context import ContextField
 from m1desk.ui.widgets.load_form import FIELD_WIDTH, AdvancedPart, load_form, load_label
@@ -111,13 +110,8 @@ class CheckpointOptions(QWidget):
         field = self._environment
         field.blockSignals(True)
         field.clear()
-        model = field.model()
-        assert isinstance(model, QStandardItemModel)  # noqa: S101 - what a QComboBox has
-        for row, one in enumerate(offer.environments):
-            field.addItem(_environment_text(one), one.name)
-            item = model.item(row)
-            item.setEnabled(not one.refusal)
-            field.setItemData(row, one.refusal, Qt.ItemDataRole.ToolTipRole)
+        for one in offer.environments:
+            add_choice(field, one.name, _environment_text(one), one.refusal)
         field.setCurrentIndex(field.findData(offer.best) if offer.best else -1)
         field.blockSignals(False)
 

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 def dropped_model(data: QMimeData) -> Path | None:
     """Return what is dragged if it is one model, of which several files may be dragged, or None."""
-    models = {model_at(path) for path in _local_paths(data)}
-    return models.pop() if len(models) == 1 else None
+    paths = _local_paths(data)
+    model = model_at(paths[0]) if paths else None
+    # The first document ends the search: a thousand of them may lie on a slow disk.
+    return model if model is not None and all(model_at(path) == model for path in paths) else None
 
 
 def dropped_models(data: QMimeData) -> tuple[Path, ...]:

@@ -31,9 +31,8 @@ from m1desk.ui.widgets.job_conditions import JobEngineCard, JobLimitsCard, JobSc
 from m1desk.ui.widgets.job_documents import JobDocuments
 from m1desk.ui.widgets.job_questions import JobQuestions
 from m1desk.ui.widgets.job_templates import JobTemplates
-from m1desk.ui.widgets.scrolled import scrolled
 from m1desk.ui.widgets.separator import separator
-from m1desk.ui.widgets.settings_card import SettingsCard
+from m1desk.ui.widgets.settings_card import SettingsCard, scrolled_cards
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -206,22 +205,12 @@ class NewJobDialog(QDialog):
         return [what, documents, self.engine, self.schedule, self.limits]
 
     def _lay_out(self) -> None:
-        metrics = self._theme.metrics
-        inner = QWidget()
-        column = QVBoxLayout(inner)
-        column.setContentsMargins(
-            metrics.space_l, metrics.space_l, metrics.space_l, metrics.space_l
-        )
-        column.setSpacing(metrics.space_m)
-        for card in self._cards:
-            column.addWidget(card)
-        column.addStretch(1)
         self.templates.setFixedWidth(_TEMPLATES)
         top = QHBoxLayout()
         top.setSpacing(0)
         top.addWidget(self.templates)
         top.addWidget(separator(vertical=True))
-        top.addWidget(scrolled(inner), 1)
+        top.addWidget(scrolled_cards(self._theme, self._cards), 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)

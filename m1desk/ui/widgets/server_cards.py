@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QCheckBox, QLineEdit
 from m1desk.engines import ServerProfile, ServerSecrets
 from m1desk.engines.remote.profiles import parse_host_and_port, parse_ssh
 from m1desk.errors import BadInput
-from m1desk.ui.widgets.calm_fields import choice, free_choice, whole_number
+from m1desk.ui.widgets.calm_fields import choice, free_choice, text_line, whole_number
 from m1desk.ui.widgets.file_field import FileField
 from m1desk.ui.widgets.server_headers import KEPT, ServerHeaders
 from m1desk.ui.widgets.settings_card import SettingsCard
@@ -39,8 +39,8 @@ class AddressCard(SettingsCard):
 
     def __init__(self, theme: Theme, models: tuple[ServedModel, ...] = ()) -> None:
         super().__init__(theme, "Server")
-        self.name = _line("Lab")
-        self.address = _line("https://example.org/prefix")
+        self.name = text_line("Lab", _FIELD)
+        self.address = text_line("https://example.org/prefix", _FIELD)
         names = [(one.name, one.name) for one in models]
         self.model, line = free_choice("Model", names, "The first that it lists")
         self.model.setFixedWidth(_FIELD)
@@ -86,7 +86,7 @@ class SecretsCard(SettingsCard):
     def __init__(self, theme: Theme, keeping: str) -> None:
         super().__init__(theme, "Key and headers")
         self.wants_key = QCheckBox("It wants a key")
-        self.key = _line("")
+        self.key = text_line("", _FIELD)
         self.key.setEchoMode(QLineEdit.EchoMode.Password)
         self.headers = ServerHeaders(theme)
         self.note = text_label("caption", keeping)
@@ -137,7 +137,7 @@ class TrustCard(SettingsCard):
         self.kind = choice("", _TRUST)
         self.kind.setFixedWidth(_FIELD)
         self.authority = FileField(theme, "File of the authority", _PEM)
-        self.pinned = _line("SHA-256 fingerprint; the test shows it")
+        self.pinned = text_line("SHA-256 fingerprint; the test shows it", _FIELD)
         self.certificate = FileField(theme, "Client certificate", _PEM)
         self.client_key = FileField(theme, "Key of the client certificate", _KEYS)
         for field in (self.authority, self.certificate, self.client_key):
@@ -194,8 +194,8 @@ class TunnelCard(SettingsCard):
 
     def __init__(self, theme: Theme) -> None:
         super().__init__(theme, "SSH tunnel")
-        self.through = _line("user@host, or a name of ssh's configuration")
-        self.leads_to = _line("127.0.0.1:8000")
+        self.through = text_line("user@host, or a name of ssh's configuration", _FIELD)
+        self.leads_to = text_line("127.0.0.1:8000", _FIELD)
         self.config = FileField(theme, "Configuration of ssh", "All (*)")
         self.config.setFixedWidth(_FIELD)
         self.add_row(
@@ -241,10 +241,3 @@ class TunnelCard(SettingsCard):
 def key_hint(profile: ServerProfile, *, is_missing: bool) -> str:
     """What an empty field for the key says about a server that was added."""
     return KEPT if profile.wants_key and not is_missing else "Key"
-
-
-def _line(placeholder: str) -> QLineEdit:
-    field = QLineEdit()
-    field.setPlaceholderText(placeholder)
-    field.setFixedWidth(_FIELD)
-    return field

@@ -14,7 +14,6 @@ from m1desk.ui.theme import set_look
 from m1desk.ui.viewmodels.servers_words import keeping_text
 from m1desk.ui.widgets.dialog_foot import dialog_foot
 from m1desk.ui.widgets.dialog_size import open_within_window
-from m1desk.ui.widgets.scrolled import scrolled
 from m1desk.ui.widgets.separator import separator
 from m1desk.ui.widgets.server_cards import (
     AddressCard,
@@ -23,6 +22,7 @@ from m1desk.ui.widgets.server_cards import (
     TunnelCard,
     key_hint,
 )
+from m1desk.ui.widgets.settings_card import scrolled_cards
 from m1desk.ui.widgets.text_label import text_label
 
 if TYPE_CHECKING:
@@ -89,19 +89,11 @@ class ServerDialog(QDialog):
         self.secrets.show_profile(profile, key_hint(profile, is_missing=is_missing))
 
     def _lay_out(self) -> None:
-        metrics = self._theme.metrics
-        inner = QWidget()
-        column = QVBoxLayout(inner)
-        space = metrics.space_l
-        column.setContentsMargins(space, space, space, space)
-        column.setSpacing(metrics.space_m)
-        for card in (self.server, self.secrets, self.trust, self.tunnel):
-            column.addWidget(card)
-        column.addStretch(1)
+        cards = (self.server, self.secrets, self.trust, self.tunnel)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        layout.addWidget(scrolled(inner), 1)
+        layout.addWidget(scrolled_cards(self._theme, cards), 1)
         layout.addWidget(separator())
         layout.addLayout(dialog_foot(self._theme, self, self._said, self.save))
         open_within_window(self, *_SIZE)

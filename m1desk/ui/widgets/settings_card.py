@@ -7,8 +7,27 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from m1desk.ui.widgets.scrolled import scrolled
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from PySide6.QtWidgets import QScrollArea
+
     from m1desk.ui.theme import Theme
+
+
+def scrolled_cards(theme: Theme, cards: Iterable[QWidget]) -> QScrollArea:
+    """Stack cards in an area that scrolls, as dialogs show them."""
+    metrics = theme.metrics
+    inner = QWidget()
+    column = QVBoxLayout(inner)
+    column.setContentsMargins(metrics.space_l, metrics.space_l, metrics.space_l, metrics.space_l)
+    column.setSpacing(metrics.space_m)
+    for card in cards:
+        column.addWidget(card)
+    column.addStretch(1)
+    return scrolled(inner)
 
 
 class SettingsCard(QFrame):

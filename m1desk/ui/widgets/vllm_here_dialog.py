@@ -6,19 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QStandardItemModel
-from PySide6.QtWidgets import QCheckBox, QDialog, QLineEdit, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QDialog, QPushButton, QVBoxLayout, QWidget
 
 from m1desk.engines.environments.values import check_name, check_reference
 from m1desk.errors import BadInput
 from m1desk.ui.theme import set_look
-from m1desk.ui.widgets.calm_fields import choice
+from m1desk.ui.widgets.calm_fields import add_choice, choice, text_line
 from m1desk.ui.widgets.dialog_foot import dialog_foot
 from m1desk.ui.widgets.dialog_size import open_within_window
 from m1desk.ui.widgets.file_field import FileField
-from m1desk.ui.widgets.scrolled import scrolled
 from m1desk.ui.widgets.separator import separator
-from m1desk.ui.widgets.settings_card import SettingsCard
+from m1desk.ui.widgets.settings_card import SettingsCard, scrolled_cards
 from m1desk.ui.widgets.text_label import text_label
 
 if TYPE_CHECKING:
@@ -29,7 +27,6 @@ _SIZE: Final = (720, 440)
 _FIELD: Final = 340
 _INTERPRETER: Final = "interpreter"
 _IMAGE: Final = "image"
-_PLACES: Final = ((_INTERPRETER, "A Python interpreter"), (_IMAGE, "A container image"))
 _TOOLS: Final = (("", "podman, else docker"), ("podman", "podman"), ("docker", "docker"))
 _TESTED: Final = "It is asked for its version and never changed."
 
@@ -44,11 +41,12 @@ class VllmHereDialog(QDialog):
         self._environments = environments
         self.setWindowTitle("Add an existing vLLM")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.name = _line("lab")
-        self.place = choice("", _PLACES)
+        self.name = text_line("lab", _FIELD)
+        self.place = choice("", [(_INTERPRETER, "A Python interpreter")])
+        add_choice(self.place, _IMAGE, "A container image", environments.image_refusal)
         self.python = FileField(theme, "Interpreter", "Interpreters (python*)")
         self.python.field.setPlaceholderText("…/bin/python")
-        self.image = _line("docker.io/vllm/vllm-openai:v0.23.0")
+        self.image = text_line("docker.io/vllm/vllm-openai:v0.23.0", _FIELD)
         self.tool = choice("", _TOOLS)
         self.pull = QCheckBox("Fetch it if it is not here")
         self.add = QPushButton("Add")
@@ -58,7 +56,6 @@ class VllmHereDialog(QDialog):
         self._image_rows: tuple[QWidget, ...] = ()
         self._python_row = QWidget()
         self._lay_out(theme)
-        self._refuse_images()
         self._connect()
         self._on_changed()
 
@@ -79,29 +76,13 @@ class VllmHereDialog(QDialog):
             card.add_row("Run by", "", self.tool),
             card.add_row("Not here yet", "Several gigabytes.", self.pull),
         )
-        metrics = theme.metrics
-        inner = QWidget()
-        column = QVBoxLayout(inner)
-        space = metrics.space_l
-        column.setContentsMargins(space, space, space, space)
-        column.addWidget(card)
-        column.addStretch(1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        layout.addWidget(scrolled(inner), 1)
+        layout.addWidget(scrolled_cards(theme, (card,)), 1)
         layout.addWidget(separator())
         layout.addLayout(dialog_foot(theme, self, self._said, self.add))
         open_within_window(self, *_SIZE)
-
-    def _refuse_images(self) -> None:
-        """Where nothing runs containers, the choice says so."""
-        refusal = self._environments.image_refusal
-        model = self.place.model()
-        assert isinstance(model, QStandardItemModel)  # noqa: S101 - what a QComboBox has
-        row = self.place.findData(_IMAGE)
-        model.item(row).setEnabled(not refusal)
-        self.place.setItemData(row, refusal, Qt.ItemDataRole.ToolTipRole)
 
     def _connect(self) -> None:
         self.place.currentIndexChanged.connect(lambda _row: self._on_changed())
@@ -148,10 +129,3 @@ class VllmHereDialog(QDialog):
     def _say(self, text: str, tone: str) -> None:
         self._said.setText(text)
         set_look(self._said, "tone", tone)
-
-
-def _line(placeholder: str) -> QLineEdit:
-    field = QLineEdit()
-    field.setPlaceholderText(placeholder)
-    field.setFixedWidth(_FIELD)
-    return field
