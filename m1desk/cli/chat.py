@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
 import typer
@@ -144,23 +145,40 @@ def _answer_json(model: str, answer: Answer) -> dict[str, object]:
 async def _converse(client: EngineClient, options: ChatOptions, keep_speed: KeepSpeed) -> None:
     say(f"{client.model} is ready. An empty line or Ctrl+D ends, Ctrl+C stops an answer.")
     messages = _opening(options)
-    while question := await asyncio.to_thread(_read_line):
-        messages = (*messages, ChatMessage("user", question))
-        try:
-            answer = await stream_answer(client, ChatRequest(messages, options.sampling))
-        except asyncio.CancelledError:
-            # Ctrl+C: asyncio cancels this task; the answer so far was shown, the talk goes on
-            task = asyncio.current_task()
-            if task is not None:
-                task.uncancel()
-            say("\n[stopped]")
-            messages = messages[:-1]
-        except EngineError as error:
-            say(f"\n{error}")
-            messages = messages[:-1]
-        else:
-            messages = (*messages, ChatMessage("assistant", answer.text))
-            await keep_speed(answer.finished)
+    answering: asyncio.Task[Answer] | None = None
+
+    def stop() -> None:
+        if answering is None or not answering.cancel():
+            say("An empty line or Ctrl+D ends.")
+
+    with _at_interrupts(stop):
+        while question := await asyncio.to_thread(_read_line):
+            messages = (*messages, ChatMessage("user", question))
+            request = ChatRequest(messages, options.sampling)
+            answering = asyncio.create_task(stream_answer(client, request))
+            await asyncio.wait({answering})
+            try:
+                answer = answering.result()
+            except asyncio.CancelledError:
+                say("\n[stopped]")
+                messages = messages[:-1]
+            except EngineError as error:
+                say(f"\n{error}")
+                messages = messages[:-1]
+            else:
+                messages = (*messages, ChatMessage("assistant", answer.text))
+                await keep_speed(answer.finished)
+
+
+@contextmanager
+def _at_interrupts(act: Callable[[], None]) -> Iterator[None]:
+    """Have each Ctrl+C do something; asyncio's own handler lets the second one end the program."""
+    loop = asyncio.get_running_loop()
+    before = signal.signal(signal.SIGINT, lambda _number, _frame: loop.call_soon_threadsafe(act))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _read_line() -> str:

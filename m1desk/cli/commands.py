@@ -18,6 +18,7 @@ from m1desk.cli.option_types import (
     Answerer,
     ChatTemplate,
     Context,
+    EngineContext,
     EngineName,
     EnvironmentName,
     Files,
@@ -133,7 +134,7 @@ def _chat(
     engine: EngineName = "",
     environment: EnvironmentName = "",
     chat_template: ChatTemplate = None,
-    context: Context = USUAL_CONTEXT,
+    context: EngineContext = None,
     kv_type: KvType = "f16",
     gpu_layers: GpuLayers = -1,
     temperature: Temperature = None,
@@ -157,7 +158,7 @@ def _chat(
     elif model is not None:
         answerer = LlamaSettings(
             model_path=model,
-            context_tokens=context,
+            context_tokens=context or USUAL_CONTEXT,
             parallel=1,
             kv_type=kv_type,
             gpu_layers=gpu_layers,
@@ -183,7 +184,7 @@ def _serve(
     engine: EngineName = "",
     environment: EnvironmentName = "",
     chat_template: ChatTemplate = None,
-    context: Context = USUAL_CONTEXT,
+    context: EngineContext = None,
     parallel: Parallel = 4,
     kv_type: KvType = "f16",
     gpu_layers: GpuLayers = -1,
@@ -201,7 +202,7 @@ def _serve(
 
     settings = LlamaSettings(
         model_path=model,
-        context_tokens=context,
+        context_tokens=context or USUAL_CONTEXT,
         parallel=parallel,
         kv_type=kv_type,
         gpu_layers=gpu_layers,
@@ -292,7 +293,7 @@ def _fit(
     variant: Annotated[
         list[str] | None, typer.Option(help="A quantization such as Q4_K_M; all if left out.")
     ] = None,
-    context: Context = 8192,
+    context: Context = USUAL_CONTEXT,
     parallel: Parallel = 1,
     kv: KvType = "f16",
     ubatch: Annotated[int, typer.Option(min=1, help="Tokens computed at once.")] = 512,

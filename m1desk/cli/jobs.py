@@ -212,13 +212,14 @@ def _set_id(desk: _Desk, name: str | None) -> int | None:
 def _spec(options: AddOptions, template: JobTemplate | None, set_id: int | None) -> JobSpec:
     questions = (*(template.questions if template else ()), *map(_question, options.questions))
     kind = _kind(options, template)
+    now = datetime.now()  # noqa: DTZ005 - by the clock on the wall
     return JobSpec(
         title=options.title or _title(kind, template, questions),
         kind=kind,
         questions=questions,
         corpus=Corpus(set_id, tuple(path.absolute() for path in options.files)),
         engine=_engine(options),
-        schedule=Schedule(_begin(options.at), options.when_idle, options.on_mains),
+        schedule=Schedule(begin_at(options.at, now), options.when_idle, options.on_mains),
         priority=options.priority,
         retry=options.retry,
         sampling=options.sampling,
@@ -263,17 +264,22 @@ def _engine(options: AddOptions) -> EngineChoice:
     return EngineChoice(LlamaSettings(model, context_tokens=options.context_tokens, parallel=2))
 
 
-def _begin(at: str) -> float | None:
-    """Read a time of day, which is today's or tomorrow's, or a date and a time; local time."""
+def begin_at(at: str, now: datetime) -> float | None:
+    """Read a time of day, today's or tomorrow's, or a date and a time: seconds since the epoch.
+
+    All are times of the clock on the wall, `now` too: a zone's offset is not the same all year.
+
+    Raises:
+        BadInput: it is no time.
+    """
     if not at:
         return None
-    now = datetime.now().astimezone()
     try:
         if ":" in at and "-" not in at:
-            day = datetime.strptime(at.strip(), "%H:%M").astimezone()
-            begin = now.replace(hour=day.hour, minute=day.minute, second=0, microsecond=0)
+            time = datetime.strptime(at.strip(), "%H:%M").time()  # noqa: DTZ007
+            begin = datetime.combine(now, time)
             return (begin if begin > now else begin + timedelta(days=1)).timestamp()
-        return datetime.fromisoformat(at.strip()).astimezone().timestamp()
+        return datetime.fromisoformat(at.strip()).timestamp()
     except ValueError as error:
         raise BadInput(
             f"{at} is no time.", "", 'Write it as "22:00" or as "2027-01-31 22:00".'

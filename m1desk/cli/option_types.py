@@ -29,6 +29,14 @@ USUAL_CONTEXT: Final = 8192
 """Where nobody asks for another (tokens)."""
 
 Context = Annotated[int, typer.Option(min=1, help="Context length (tokens).")]
+EngineContext = Annotated[
+    int | None,
+    typer.Option(
+        "--context",
+        min=1,
+        help=f"Context length (tokens); else {USUAL_CONTEXT:,}, or with vLLM what suits the model.",
+    ),
+]
 FittingContext = Annotated[
     int, typer.Option("--context", min=0, help="Context length (tokens); 0: as the files need.")
 ]

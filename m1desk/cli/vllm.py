@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from m1desk.cli.option_types import USUAL_CONTEXT
 from m1desk.cli.session import LoadProgress, raise_if_failed, say
 from m1desk.engines import sweep_leftovers
 from m1desk.engines.environments.store import EnvironmentStore
@@ -61,7 +60,7 @@ def wants_vllm(
 
 
 def wish_of(
-    context: int,
+    context: int | None,
     kv_type: str,
     gpu_layers: int,
     parallel: int,
@@ -79,8 +78,7 @@ def wish_of(
     if gpu_layers >= 0:
         raise BadInput("vLLM puts all layers on the GPUs.", "", "Leave --gpu-layers out.")
     return ServeWish(
-        # nobody asked for the usual one: what suits the model is taken
-        context_tokens=None if context == USUAL_CONTEXT else context,
+        context_tokens=context,
         parallel=parallel,
         kv_type=_KV_TYPES[kv_type],
         chat_template=chat_template,

@@ -124,7 +124,10 @@ class JobRun:
             )
         if problem is not None:
             await self._note_end(problem)
-        await self._write(partial(self._store.end, self._id, problem))
+        try:
+            await self._write(partial(self._store.end, self._id, problem))
+        except BadInput as gone:  # it was deleted meanwhile
+            _log.info("job %d is not ended: %s", self._id, gone)
 
     async def _work(self) -> Problem | None:
         check_spec(self._spec)
@@ -196,15 +199,20 @@ class JobRun:
         again = next(one for one in files if one.report.name == step.document)
         if again.document is None:
             raise again.report.problem or BadInput(f"There is no text in {step.document}.")
-        await self._write(partial(self._keep_again, step, self._spent()))
+        if await self._write(partial(self._keep_again, step, self._spent())):
+            await self._note(f"{step.document} is read now; what was asked is asked anew.")
 
-    def _keep_again(self, step: JobStep, spent: JobProgress) -> None:
+    def _keep_again(self, step: JobStep, spent: JobProgress) -> bool:
+        """Store that a file is read now, and have it asked about; tells whether answers went."""
         with self._store.transaction():
             self._store.end_step(self._id, step.number, None, spent)
             known = self._store.steps(self._id)
-            if self._spec.kind == "table" and any(one.kind == "ask" for one in known):
+            if self._spec.kind != "table":
+                return self._store.ask_again(self._id)
+            if any(one.kind == "ask" for one in known):
                 more = later_steps(self._spec, (step.document,), known[-1].number + 1)
                 self._store.plan_steps(self._id, more)
+            return False
 
     async def _say_unread(self, results: tuple[ReadResult, ...]) -> None:
         for report in (one.report for one in results):
@@ -302,6 +310,7 @@ class JobRun:
         await self._write(
             partial(self._store.end_step, self._id, step.number, done.answer, done.spent)
         )
+        self._failures.pop(_LOADING, None)  # what an engine did not come for before is over
         report.learn(done)
 
     async def _do(

@@ -66,6 +66,7 @@ class LocalDesk:
         self._ours: LocalSettings | None = None
         self._keep = False
         self._theirs: LocalSettings | None = None
+        self._is_owed = False  # theirs, because a job's model is not there, not by their own act
         self._seen: LocalSettings | None = None
 
     def refusal(self, choice: EngineChoice) -> str:
@@ -103,26 +104,31 @@ class LocalDesk:
                 effort=partial(measure_effort, status.pid, 0),
             )
         except (EngineFailed, EngineUnreachable):
+            self._is_owed = self._engine.status.failure is not None
             if self._engine.settings is settings:  # it lives, and is of no use
                 await self._engine.unload()
+                self._is_owed = True
             raise
 
     async def settle(self, *, closing: bool = False) -> None:
         """Unload what was loaded for jobs, and load again what a person had before.
 
-        Nothing is loaded when `closing`. What a person has begun to use meanwhile stays.
+        Nothing is loaded when `closing`. What a person has begun to use meanwhile stays, and what
+        they have unloaded stays unloaded.
         """
         ours, self._ours = self._ours, None
         theirs, self._theirs = self._theirs, None
-        if ours is None or self._engine.settings is not ours:
-            return
-        if self._keep or self._person.is_active():
+        is_owed, self._is_owed = self._is_owed, False
+        here = self._engine.settings
+        is_ours = here is not None and here is ours
+        if is_ours and (self._keep or self._person.is_active()):
             self._seen = ours
             return
-        if theirs is not None and not closing:
+        is_gone = here is None and is_owed and not self._engine.status.is_busy_starting
+        if theirs is not None and not closing and (is_ours or is_gone):
             await self._engine.load(theirs)
             self._seen = self._engine.settings
-        else:
+        elif is_ours:
             await self._engine.unload()
 
     # -- within ------------------------------------------------------------------------------------
@@ -149,9 +155,11 @@ class LocalDesk:
         if here is not None and here is not self._ours:
             self._theirs = here
         settings = await _fitted(wanted, needed_tokens)
+        self._is_owed = True  # until ours is here, and when it never comes
         status = await self._engine.load(settings)
         if status.failure is not None:
             raise _failed(status.failure)
+        self._is_owed = False
         if self._engine.settings is not settings:
             raise EngineTaken("waits: another model was loaded just now")
         self._ours, self._keep = settings, not choice.unload_after

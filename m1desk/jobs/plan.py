@@ -79,7 +79,7 @@ def needed_tokens(spec: JobSpec, documents: Sized | None) -> int:
     question = max((len(one.text) for one in spec.questions), default=0)
     text = 0
     if documents is not None and spec.kind == "table":
-        text = max(documents.characters(name) for name in documents.names)
+        text = max(map(documents.characters, documents.names), default=0)
     elif documents is not None:
         text = documents.characters()
     if spec.kind == "passes":

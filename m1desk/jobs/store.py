@@ -335,6 +335,21 @@ class JobStore:
             self._add_progress(connection, job_id, replace(spent, steps_done=1))
             return True
 
+    def ask_again(self, job_id: int) -> bool:
+        """Drop the answers of a job, and have its questions wait; False when there are none.
+
+        They were given without a document that can be read now. What they took stays counted.
+        """
+        with self._database.transaction() as connection:
+            changed = connection.execute(
+                "UPDATE job_steps SET state = 'waiting', ended = NULL, model = ?, text_sha256 = ?,"
+                " answer = ?, reasoning = ?, details = ?"
+                " WHERE job_id = ? AND kind = 'ask' AND state = 'done'",
+                (*answer_values(None), job_id),
+            ).rowcount
+            self._add_progress(connection, job_id, JobProgress(steps_done=-changed))
+            return changed > 0
+
     def save_passes(self, job_id: int, number: int, passes: Sequence[PassAnswer]) -> None:
         """Keep what a running step that is done in several passes has brought so far."""
         self._database.execute(
@@ -383,7 +398,9 @@ class JobStore:
         return JobResults(
             job=job,
             answers=tuple(one.answer for one in steps if one.answer is not None),
-            documents=tuple(dict.fromkeys(one.document for one in steps if one.document)),
+            documents=tuple(
+                dict.fromkeys(one.document for one in steps if one.document and one.kind != "read")
+            ),
             problems=tuple(
                 (one.document, one.question, one.problem)
                 for one in steps

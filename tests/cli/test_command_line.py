@@ -248,3 +248,39 @@ def test_ctrl_c_stops_an_answer_and_ends(tiny_llama: Path) -> None:
     assert b"Traceback" not in errors
     _, alive = psutil.wait_procs(family, timeout=2)
     assert not alive
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX")
+def test_each_ctrl_c_stops_an_answer_and_the_talk_goes_on(tiny_llama: Path) -> None:
+    owner, terminal = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "m1desk", "chat", str(tiny_llama), "--max-tokens", "4000"],
+        stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True,
+    )  # fmt: skip
+    os.close(terminal)
+    shown = b""
+
+    def until(count: int, words: bytes) -> None:
+        nonlocal shown
+        while shown.count(words) < count:
+            shown += os.read(owner, 4096)
+
+    try:
+        for number in range(1, 4):
+            until(number, b"\n> ")
+            os.write(owner, b"Hello\n")
+            until(number, b"Hello\r\n")
+            shown += os.read(owner, 4096)  # it begins to answer
+            process.send_signal(signal.SIGINT)
+        until(4, b"\n> ")
+        assert b"[stopped]" in shown
+        said = shown.count(b"Ctrl+D ends.")
+        for number in range(1, 4):
+            process.send_signal(signal.SIGINT)
+            until(said + number, b"Ctrl+D ends.")
+        os.write(owner, b"\n")
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(owner)

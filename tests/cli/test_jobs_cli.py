@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from m1desk.cli.commands import run_command_line
+from m1desk.cli.jobs import begin_at
 from m1desk.engines import ProfileStore, ServerProfile
 from m1desk.engines.calibration import EngineCalibration, calibration_key
 from m1desk.jobs.store import JobStore
@@ -154,6 +156,35 @@ def test_a_failed_job_is_told_by_the_exit_status(
     ran = jobs("run", status=1)
     assert "is failed" in ran
     assert "could be read" in ran
+
+
+def test_a_table_over_an_empty_folder_is_refused_in_words(
+    jobs: Terminal, tmp_path: Path, scripted_minimax: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    jobs("add", tmp_path / "empty", "--template", "contract-portfolio", "--model", scripted_minimax)
+    assert "could be read" in jobs("run", status=1)
+
+
+@pytest.mark.parametrize(
+    ("at", "now", "wanted"),
+    [
+        ("22:00", "2027-03-27 23:00", "2027-03-28 22:00+02:00"),
+        ("06:00", "2027-03-27 23:00", "2027-03-28 06:00+02:00"),
+        ("22:00", "2027-10-31 00:30", "2027-10-31 22:00+01:00"),
+        ("2027-07-01 22:00", "2027-03-01 00:30", "2027-07-01 22:00+02:00"),
+    ],
+)
+@pytest.mark.skipif(sys.platform == "win32", reason="tzset is POSIX")
+def test_a_time_of_day_is_that_of_its_own_day(
+    at: str, now: str, wanted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "Europe/Berlin")
+        time.tzset()
+        begin = begin_at(at, datetime.fromisoformat(now))
+    time.tzset()
+    assert begin == datetime.fromisoformat(wanted).timestamp()
 
 
 def test_the_queue_is_worked_by_one_process(jobs: Terminal, home: Path) -> None:

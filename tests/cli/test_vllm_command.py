@@ -48,7 +48,8 @@ def test_a_folder_is_for_vllm_and_a_file_is_not(tmp_path: Path) -> None:
 
 
 def test_options_are_read_as_vllm_understands_them() -> None:
-    assert wish_of(8192, "f16", -1, 4, 0).context_tokens is None
+    assert wish_of(None, "f16", -1, 4, 0).context_tokens is None
+    assert wish_of(8192, "f16", -1, 4, 0).context_tokens == 8192
     wish = wish_of(4096, "fp8", -1, 4, 8000)
     assert (wish.context_tokens, wish.kv_type, wish.parallel, wish.port) == (4096, "fp8", 4, 8000)
     with pytest.raises(BadInput, match="q8_0"):

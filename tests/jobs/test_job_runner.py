@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.job_queue import GREEDY, QUESTIONS, SOON, Queue
+from support.job_queue import GREEDY, QUESTIONS, SOON, Queue, log_of
 from support.quoting import QUOTE, SCRIPT
 
 from m1desk.documents import PreparedStates
@@ -43,10 +43,6 @@ if TYPE_CHECKING:
 
     from m1desk.documents import DocumentsText
     from m1desk.engines import EngineClient, PrepareEvent
-
-
-def log_of(queue: Queue, job: int) -> str:
-    return "\n".join(one.text for one in queue.store.log_lines(job))
 
 
 def needs_passes(queue: Queue, files: list[Path]) -> EngineChoice:
@@ -181,32 +177,6 @@ async def test_passes_beyond_the_disks_share_are_not_kept_and_room_is_made_at_th
     await queue.work()
     assert queue.store.state(together) == "done"
     assert states.entries() == ()
-
-
-async def test_a_file_that_is_gone_is_said_and_tried_again_when_it_is_back(
-    queue: Queue, contracts: list[Path]
-) -> None:
-    text = contracts[1].read_text()
-    contracts[1].unlink()
-    job = queue.add("table", *contracts)
-    await queue.work()
-    results = queue.store.results(job)
-    assert results.job.summary.state == "failed"
-    assert results.job.summary.problem is not None
-    assert "1 of 6 steps failed" in results.job.summary.problem.what
-    ((document, question, problem),) = results.problems
-    assert (document, question) == ("b.txt", "")
-    assert problem.what
-    assert len(results.answers) == 4
-    contracts[1].write_text(text)
-    queue.store.retry(job)
-    await queue.work()
-    results = queue.store.results(job)
-    assert results.job.summary.state == "done", log_of(queue, job)
-    assert len(results.answers) == 6
-    assert results.answer("b.txt", "Notice") is not None
-    asked = [step for step in queue.store.steps(job) if step.kind == "ask"]
-    assert [step.attempts for step in asked] == [1] * 6
 
 
 async def test_bad_jobs_stop_with_a_reason_and_the_queue_goes_on(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -129,7 +130,8 @@ class Queue:
             yield runner
         finally:
             task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
 
     async def until(self, job_id: int, *states: JobState) -> Job:
         """Wait until a job is in one of these states."""
@@ -149,3 +151,8 @@ class Queue:
             sampling=GREEDY,
         )
         return self.store.add(replace(spec, **more), JobEstimate())  # type: ignore[arg-type]
+
+
+def log_of(queue: Queue, job_id: int) -> str:
+    """A job's log, for a message or to look for words in it."""
+    return "\n".join(one.text for one in queue.store.log_lines(job_id))
