@@ -59,13 +59,16 @@ _CJK: Final = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _UNPARTED: Final = re.compile(f"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff{_CJK}]")
 """Letters of scripts that put no blanks between words, or join endings to them."""
 
-# Two characters before a cut, a line feed for the cut, two characters behind it. A hyphen is "-",
-# a dash "–".
+_AROUND_CUT: Final = 5
+"""Characters looked at on each side of a cut: a group of thousands, a blank, and one more."""
+# Characters before a cut, a line feed for the cut, characters behind it. A hyphen is "-", a dash
+# "–"; a blank is " " where a number may run on over it, else a tab.
 _WITHIN_RUN: Final = re.compile(
     r"[^\W_]\n[^\W_]"  # a word or a number
     r"|[^\W_]-\n[^\W_]|[^\W_]\n-[^\W_]|[^\W\d_]\n'[^\W\d_]"  # non-refundable, can't
     r"|\d[.,:/'–]\n\d|\d\n[.,:/'–]\d"  # 250,000, 1.5, 2026/27, 10–20
     r"|(?:^|[\s(])[-–]\n\d"  # -20
+    r"|(?<!\d)\d{1,3}(?: \n|\n )\d{3}(?!\d)"  # 250 000
 )
 
 How = Literal["whole", "parts", "fuzzy"]
@@ -227,17 +230,25 @@ class SearchableText:
 
     def _is_within_run(self, at: int) -> bool:
         """Whether a cut before the character at `at` would part a word or a number."""
-        before = "".join(self._character(one) for one in range(max(0, at - 2), at))
-        behind = "".join(self._character(one) for one in range(at, min(at + 2, len(self.plain))))
+        first, last = max(0, at - _AROUND_CUT), min(len(self.plain), at + _AROUND_CUT)
+        before = "".join(map(self._character, range(first, at)))
+        behind = "".join(map(self._character, range(at, last)))
         found = _WITHIN_RUN.search(f"{before}\n{behind}")
         return found is not None and not _UNPARTED.search(found[0])
 
     def _character(self, at: int) -> str:
         plain = self.plain[at]
-        if plain == "\n":
-            return " "
+        if plain.isspace():
+            return " " if self._is_single_blank(at) else "\t"
         # In the plain text dashes are hyphens, but only a hyphen joins words.
         return "–" if plain == "-" and self.text[self._to_old(at)] not in "-‐‑" else plain
+
+    def _is_single_blank(self, at: int) -> bool:
+        """Whether a blank stands for one on a line: no end of a page or line, no gap of a table."""
+        if self._page_end(at - 1) == at:
+            return False
+        start = self._to_old(at)
+        return self._to_old(at + 1) == start + 1 and self.text[start] not in "\n\t"
 
     def _page_end(self, at: int) -> int:
         return self._page_ends[bisect_right(self._page_ends, at)]

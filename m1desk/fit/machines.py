@@ -41,6 +41,7 @@ class PlanDevice:
         link_bandwidth: to main memory (bytes a second); of a unified one, without meaning.
         raisable_bytes: what `total_bytes` can be raised to by a setting; 0 where it can't.
         raise_hint: which setting that is.
+        compute_capability: NVIDIA's, such as "8.9"; "" where unknown.
     """
 
     name: str
@@ -53,6 +54,7 @@ class PlanDevice:
     raisable_bytes: int = 0
     raise_hint: str = ""
     power_watts: float | None = None
+    compute_capability: str = ""
 
     @property
     def kept_bytes(self) -> int:

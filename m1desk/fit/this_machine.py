@@ -59,6 +59,7 @@ def _probed(device: Accelerator, machine: Machine, ram_bandwidth: float) -> Plan
         raisable_bytes=raisable if raisable > total else 0,
         raise_hint=" ".join(device.hints),
         power_watts=device.power_limit_watts,
+        compute_capability=device.compute_capability,
     )
 
 

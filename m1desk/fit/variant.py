@@ -168,7 +168,11 @@ def variant_from_config(config: Mapping[str, Any], model: str, quantization: str
 def _ffn_width(header: GgufHeader) -> int:
     """Width of one feed-forward network, read from its matrices: keys differ between models."""
     for suffix in ("ffn_up_exps.weight", "ffn_gate_up_exps.weight", "ffn_up.weight"):
-        widths = [one.shape[1] for one in header.tensors if one.name.endswith(f".{suffix}")]
+        widths = [
+            one.shape[1]
+            for one in header.tensors
+            if one.name.endswith(f".{suffix}") and len(one.shape) > 1
+        ]
         if widths:
             return max(widths)
     stored = header.metadata.get(f"{header.architecture}.feed_forward_length")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from m1desk.fit.formulas import kv_cache_bytes
-from m1desk.fit.machines import PlanMachine
+from m1desk.fit.machines import PlanDevice, PlanMachine
 from m1desk.fit.variant import ModelShape, Variant
 from m1desk.fit.words import size_text
 
@@ -23,7 +24,9 @@ _WORKSPACE: Final = 4 * _GIB
 """Activations, graphs and the collective library on each GPU: an assumption."""
 FIRST_VERSION: Final = "0.12.0"
 """The arguments written here are those of this version and later ones."""
-_OLD_GPUS: Final = ("v100", "t4", "rtx 20", "gtx", "p100")
+_LEAST_CAPABILITY: Final = (8, 0)
+_OLD_GPUS: Final = re.compile(r"v100|t4|rtx 20[678]0|gtx|p100")
+"""Names of older ones. The RTX 2050 is not, nor are the RTX 2000 Ada and its kin."""
 _MINIMAX: Final = frozenset(
     {"minimax-01", "MiniMaxM1ForCausalLM", "MiniMaxText01ForCausalLM", "MiniMaxForCausalLM"}
 )
@@ -104,10 +107,15 @@ def refuse(machine: PlanMachine, variant: Variant, version: str | None = None) -
     """Why vLLM must not be tried at all, in words; "" when nothing speaks against it."""
     if not machine.devices or machine.hardware_class not in _ACCELERATORS:
         return "vLLM needs NVIDIA GPUs for a model of this size."
-    name = machine.devices[0].name.lower()
-    if any(old in name for old in _OLD_GPUS):
+    if _is_too_old(machine.devices[0]):
         return f"vLLM needs compute capability 8.0; {machine.devices[0].name} is older."
     return refuse_version(variant.shape.architecture, version) if version else ""
+
+
+def _is_too_old(device: PlanDevice) -> bool:
+    if device.compute_capability:
+        return version_numbers(device.compute_capability) < _LEAST_CAPABILITY
+    return _OLD_GPUS.search(device.name.lower()) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +142,7 @@ def plan_vllm(
 ) -> tuple[VllmFit, ...]:
     """Every size this machine can offer, from the smallest.
 
-    Empty where vLLM is refused, and where the model can't be dealt out to so many stages.
+    Empty where vLLM is refused, and where the model has no layers for so many stages.
 
     Args:
         machine: its GPUs are taken as equal to the smallest.
@@ -143,7 +151,7 @@ def plan_vllm(
         wish: how it is to run.
     """
     shape = variant.shape
-    possible = wish.pipeline == 1 or (supports_pipeline(shape) and wish.pipeline <= shape.layers)
+    possible = wish.pipeline <= shape.layers and (wish.pipeline == 1 or supports_pipeline(shape))
     if refuse(machine, variant) or not possible:
         return ()
     sizes = tensor_parallel_sizes(shape, kv_heads)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from m1desk.models.safetensors import read_safetensors_folder
 
 if TYPE_CHECKING:
     from m1desk.models.library import ModelSource
+    from m1desk.models.safetensors import SafetensorsModel
 
 _OLLAMA_MODEL: Final = "application/vnd.ollama.image.model"
 _MANIFEST_BYTES: Final = 1024 * 1024
@@ -24,6 +26,19 @@ _LIMIT: Final = 2_000
 # Endings that programs give to files that are still being fetched.
 _PARTIAL: Final = (PART_ENDING, ".incomplete", "-partial", ".download", ".tmp")
 _NOT_ENDED: Final = "Its download has not ended."
+# What belongs to a checkpoint besides its weights, by the names that its makers use; whatever else
+# lies in its folder may be another model's, or the user's own.
+_SIDE_FILE: Final = re.compile(
+    r"(?:model|consolidated)\.safetensors\.index\.json|consolidated(?:-\d+-of-\d+)?\.safetensors"
+    r"|(?:config|configuration|generation_config|params|quantize_config|hf_quant_config)\.json"
+    r"|(?:tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|tekken)\.json"
+    r"|(?:chat_template|(?:video_)?preprocessor_config|processor_config)\.json"
+    r"|chat_template\.jinja|merges\.txt|vocab\.txt|\w+\.tiktoken"
+    r"|(?:tokenizer|tiktoken|spiece|sentencepiece\.bpe)\.model"
+    r"|(?:configuration|modeling|modular|tokenization)_\w+\.py"
+    r"|(?:(?:image_|video_)?processing|feature_extraction)_\w+\.py"
+    r"|README\.md|LICENSE(?:\.md|\.txt)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +158,21 @@ def _partial(path: Path) -> LocalModel:
 
 def look_at_checkpoint(folder: Path) -> LocalModel:
     """A folder with a safetensors checkpoint as a model, readable or not."""
-    name = checkpoint_name(folder)
-    files = tuple(sorted(path for path in folder.iterdir() if path.is_file()))
-    size = sum(size_of(path) for path in files)
+    model, error = None, ""
     try:
         model = read_safetensors_folder(folder)
-    except ModelFileError as error:
-        return LocalModel(folder, name, size, error=str(error), files=files)
-    return LocalModel(folder, name, size, checkpoint=model, files=files)
+    except ModelFileError as raised:
+        error = str(raised)
+    files = tuple(path for path in sorted(folder.iterdir()) if _is_of_checkpoint(path, model))
+    size = sum(size_of(path) for path in files)
+    name = checkpoint_name(folder)
+    return LocalModel(folder, name, size, error=error, checkpoint=model, files=files)
+
+
+def _is_of_checkpoint(path: Path, model: SafetensorsModel | None) -> bool:
+    """Whether a file belongs to the checkpoint; one that can't be read owns all weights there."""
+    is_weights = path.suffix == ".safetensors" if model is None else path.name in model.shards
+    return path.is_file() and (is_weights or _SIDE_FILE.fullmatch(path.name) is not None)
 
 
 def _from_ollama(folder: Path) -> Iterator[LocalModel]:

@@ -28,6 +28,9 @@ _SMALL_FILE: Final = 64 * 1024 * 1024
 _BLOCKS_LIMIT: Final = 4_096
 _SHARDS_LIMIT: Final = 20_000
 _NUMBER_LIMIT: Final = 2**53
+_LAYERS: Final = ("num_hidden_layers", "n_layer", "num_layers")
+_LANGUAGE_CONFIGS: Final = ("thinker_config", "text_config", "llm_config", "language_config")
+"""Where models that also see or hear keep the config of what writes, the outermost first."""
 
 # Bits per element, from the safetensors format's own list.
 _BITS: Final = {
@@ -64,7 +67,7 @@ class SafetensorsModel:
 
     Attributes:
         name: of the repository or folder.
-        config: config.json; of a model that also sees or hears, with its `text_config` on top.
+        config: config.json; of a model that also sees or hears, with its language model's on top.
         shards: the weight files, in order.
         size_bytes: of the weight files.
         tensor_names: as the index lists them; empty without an index and without headers.
@@ -137,7 +140,7 @@ class SafetensorsModel:
     @property
     def block_count(self) -> int:
         """Number of layers."""
-        return self.number("num_hidden_layers", "n_layer", "num_layers")
+        return self.number(*_LAYERS)
 
     @property
     def layer_kinds(self) -> tuple[LayerKind, ...]:
@@ -256,10 +259,7 @@ def read_safetensors_model(
             "It has no config.json.",
             "Choose a repository with safetensors files and a config.json.",
         )
-    config = _object(read("config.json"), "config.json")
-    text_config = config.get("text_config")
-    if isinstance(text_config, dict):
-        config = {**config, **text_config, "architectures": config.get("architectures")}
+    config = _unfolded(_object(read("config.json"), "config.json"))
     shards, names = _weight_files(name, sizes, read)
     return SafetensorsModel(
         name=name,
@@ -272,10 +272,20 @@ def read_safetensors_model(
     )
 
 
+def _unfolded(config: dict[str, Any]) -> dict[str, Any]:
+    architectures = config.get("architectures")
+    for key in _LANGUAGE_CONFIGS:
+        inner = config.get(key)
+        if isinstance(inner, dict):
+            config = {**config, **inner, "architectures": architectures}
+    return config
+
+
 def _checked(config: dict[str, Any], name: str) -> dict[str, Any]:
-    layers = config.get("num_hidden_layers", 0)
-    if isinstance(layers, int) and layers > _BLOCKS_LIMIT:
-        raise _damaged(name, f"It announces {layers:,} layers.")
+    for key in _LAYERS:
+        layers = config.get(key)
+        if isinstance(layers, int) and layers > _BLOCKS_LIMIT:
+            raise _damaged(name, f"It announces {layers:,} layers.")
     return config
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 import pytest
 
 from m1desk.documents.matching import Match, SearchableText
@@ -50,6 +52,11 @@ def test_positions_survive_normalisation(text: str, quote: str) -> None:
         ("It is non-refundable after a week.", "refundable after a week"),
         ("Set max_tokens here.", "tokens here"),
         ("It is 5*3 wide.", "53 wide"),
+        ("The penalty is 12 500 EUR a day", "500 EUR a day"),
+        ("The penalty is 12\u202f500 EUR a day", "The penalty is 12"),
+        ("The price is 1 250 000 EUR net", "The price is 1 250"),
+        ("The price is 1 250 000 EUR net", "250 000 EUR net"),
+        ("It costs EUR 125 500.50 a year", "500.50 a year"),
     ],
 )
 def test_what_cuts_a_word_or_a_number_is_not_there(text: str, quote: str) -> None:
@@ -66,6 +73,12 @@ def test_what_cuts_a_word_or_a_number_is_not_there(text: str, quote: str) -> Non
         ("Pay it every month.", "pay it every month,", "Pay it every month"),
         ("契約期間は三年とする。", "期間は三年", "期間は三年"),
         ("(a) The fee [net] is due", "(a) The fee [net]", "(a) The fee [net]"),
+        ("It makes in 2027 500 units.", "500 units", "500 units"),
+        ("Of 12 5000 are left.", "5000 are left", "5000 are left"),
+        ("Of 12 50 are left.", "50 are left", "50 are left"),
+        ("id,count\n101,12\n102,13", "102,13", "102,13"),
+        ("count\tprice\n12\t500 EUR", "500 EUR", "500 EUR"),
+        ("Rooms   12   500 EUR a day", "500 EUR a day", "500 EUR a day"),
     ],
 )
 def test_what_stands_by_itself_is_there(text: str, quote: str, found: str) -> None:
@@ -88,6 +101,17 @@ def test_a_quote_runs_over_the_end_of_a_page_and_not_of_a_document() -> None:
     near = searchable.find_like("The fee of this contract is 20 EUR a year", *first)
     assert near is not None
     assert (near.how, near.start, near.end) == ("fuzzy", 8, second[1] - 1)
+
+
+def test_no_number_runs_over_the_end_of_a_page_or_a_document() -> None:
+    pages = ("in room 12", "500 EUR a day", "12", "500 EUR a year")
+    text = " ".join(pages)
+    ends = accumulate(len(page) + 1 for page in pages)
+    spans = [(end - len(page) - 1, end - 1) for end, page in zip(ends, pages, strict=True)]
+    searchable = SearchableText(text, [spans[:2], spans[2:3], spans[3:]])
+    for quote in ("500 EUR a day", "in room 12", "500 EUR a year"):
+        assert searchable.find(quote) is not None
+    assert SearchableText(text).find("500 EUR a day") is None
 
 
 def test_nothing_to_search_finds_nothing() -> None:

@@ -164,6 +164,16 @@ def test_a_folder_without_a_checkpoint_is_refused(tmp_path: Path, cuda: EngineEn
         plan_for(cuda, read_checkpoint(tmp_path), ServeWish(), load_machine("h100-x4"))
 
 
+def test_a_checkpoint_that_does_not_tell_its_layers_is_refused_in_words(tmp_path: Path) -> None:
+    folder = write_tiny_checkpoint(
+        tmp_path / "new", architectures=["BrandNewForCausalLM"], num_hidden_layers=0
+    )
+    with pytest.raises(ModelFileError, match="can't run new with vLLM") as caught:
+        read_checkpoint(folder)
+    assert "how many layers" in caught.value.why
+    assert caught.value.todo
+
+
 def test_an_architecture_nobody_here_knows_is_planned_by_its_numbers(
     tmp_path: Path, cuda: EngineEnvironment
 ) -> None:

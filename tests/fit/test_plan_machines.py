@@ -84,11 +84,13 @@ def test_this_machine_is_taken_as_it_is_now() -> None:
     card = Accelerator(
         "id", "nvidia", "NVIDIA GeForce RTX 4090", "gpu", unified=False,
         total_bytes=24 * GIB, free_bytes=20 * GIB, engine_names=("CUDA0",),
+        compute_capability="8.9",
     )  # fmt: skip
     machine = machine_from_probe(probed(card))
     assert machine.ram_used_bytes == 24 * GIB
     assert machine.devices[0].used_bytes == 4 * GIB
     assert machine.devices[0].bandwidth == pytest.approx(1008e9)
+    assert machine.devices[0].compute_capability == "8.9"
     assert not machine.set_up
 
 

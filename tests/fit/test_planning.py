@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
+import gguf
+import numpy as np
 import pytest
 
 from m1desk.errors import BadInput
@@ -15,8 +18,10 @@ from m1desk.fit import (
     known_variants,
     load_machine,
     plan,
+    variant_from_header,
     verdict_of,
 )
+from m1desk.models import read_gguf_header
 
 GIB = 1 << 30
 
@@ -183,3 +188,15 @@ def test_the_words_name_the_sum(m1: dict[str, Variant]) -> None:
 def test_an_unknown_type_of_cache_is_refused(llama: dict[str, Variant]) -> None:
     with pytest.raises(BadInput, match="q9_9"):
         plan(desktop(24, 64), llama["Q8_0"], Wished(8192, kv_type="q9_9"))
+
+
+def test_a_matrix_of_one_dimension_has_no_width(tmp_path: Path) -> None:
+    writer = gguf.GGUFWriter(tmp_path / "odd.gguf", "llama")
+    writer.add_feed_forward_length(96)
+    writer.add_tensor("blk.0.ffn_up.weight", np.zeros(32, dtype=np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    variant = variant_from_header(read_gguf_header(tmp_path / "odd.gguf"))
+    assert variant.shape.ffn_width == 96

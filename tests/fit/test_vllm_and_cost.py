@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from m1desk.fit import (
@@ -53,6 +55,32 @@ def test_only_some_versions_know_m1(version: str, works: bool, m1: dict[str, Var
 def test_vllm_is_refused_where_there_is_no_gpu_for_it(m1: dict[str, Variant]) -> None:
     assert "NVIDIA" in refuse(load_machine("epyc-768"), m1["BF16"])
     assert plan_vllm(load_machine("strix-halo-128"), m1["BF16"], KV_HEADS, VllmWish()) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "capability", "is_old"),
+    [
+        ("NVIDIA GeForce RTX 2080 Ti", "", True),
+        ("Tesla T4", "", True),
+        ("NVIDIA GeForce RTX 2050", "", False),
+        ("NVIDIA RTX 2000 Ada Generation", "", False),
+        ("NVIDIA RTX 2000 Ada Generation", "8.9", False),
+        ("NVIDIA GeForce RTX 5090", "12.0", False),
+        ("Quadro RTX 5000", "7.5", True),
+    ],
+)
+def test_gpus_of_before_ampere_are_refused(
+    name: str, capability: str, is_old: bool, m1: dict[str, Variant]
+) -> None:
+    machine = load_machine("rtx-5090-x1")
+    device = replace(machine.devices[0], name=name, compute_capability=capability)
+    why = refuse(replace(machine, devices=(device,)), m1["BF16"])
+    assert ("is older" in why) is is_old
+
+
+def test_a_model_without_layers_has_no_plan(m1: dict[str, Variant]) -> None:
+    empty = replace(m1["BF16"], shape=replace(m1["BF16"].shape, layers=0))
+    assert plan_vllm(load_machine("h100-x8"), empty, KV_HEADS, VllmWish()) == ()
 
 
 def test_every_assumption_has_a_source_in_words() -> None:

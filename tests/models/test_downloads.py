@@ -300,18 +300,20 @@ async def test_wrong_bytes_are_not_kept(tmp_path: Path, hub_server: HubServer, b
 
 
 @pytest.mark.parametrize(
-    "fault",
+    "faults",
     [
-        {"cut_after": 3_000_000, "times": 2},
-        {"status": 500, "times": 2},
-        {"status": 429, "retry_after": 1, "times": 1},
-        {"status": 403, "times": 1},
+        [{"cut_after": 3_000_000, "times": 2}],
+        [{"status": 500, "times": 2}],
+        [{"status": 429, "retry_after": 1, "times": 1}],
+        [{"status": 403, "times": 1}],
+        [{"cut_after": 3_000_000, "times": 1}, {"status": 403, "times": 1}] * 2,
     ],
 )
 async def test_passing_faults_of_the_storage_are_overcome(
-    tmp_path: Path, hub_server: HubServer, big: Path, fault: dict[str, int]
+    tmp_path: Path, hub_server: HubServer, big: Path, faults: list[dict[str, int]]
 ) -> None:
-    hub_server.fault("storage", **fault)
+    for fault in faults:
+        hub_server.fault("storage", **fault)
     async with desk(tmp_path, hub_server) as one:
         done = await one.manager.wait((await one.add("me/big", "Q4_K_M")).id)
     assert done.state is DownloadState.DONE, done.failure
@@ -329,6 +331,7 @@ async def test_passing_faults_of_the_storage_are_overcome(
         ("resolve", {"status": 404, "code": "RepoNotFound"}, "not_found"),
         ("resolve", {"status": 500}, "server"),
         ("resolve", {"status": 429, "retry_after": 86_400}, "rate_limited"),
+        ("storage", {"status": 403}, "forbidden"),
         ("storage", {"status": 404}, "not_found"),
         ("storage", {"endless": True}, "answer"),
         ("storage", {"other_range": True, "wrong_bytes": True}, "checksum"),

@@ -137,6 +137,36 @@ def test_deleting_frees_what_it_said(tmp_path: Path) -> None:
     assert not any(part.exists() for part in parts)
 
 
+def test_deleting_a_checkpoint_leaves_what_else_lies_in_its_folder(tmp_path: Path) -> None:
+    own = {
+        "config.json": json.dumps(CONFIG).encode(),
+        "model.safetensors": safetensors_bytes({"a": ("F32", [8], 32)}),
+        "tokenizer.json": b"{}",
+        "merges.txt": b"a b",
+        "modeling_minimax_m1.py": b"",
+        "LICENSE": b"Apache",
+    }
+    other = ("gemma-Q4_K_M.gguf", "other-Q8_0.gguf.part", "my-notes.txt", "my.json", "my.py")
+    for name, content in (own | dict.fromkeys(other, b"1234")).items():
+        (tmp_path / name).write_bytes(content)
+    models = scan_library(tmp_path, (), NOWHERE).models
+    model = next(model for model in models if model.checkpoint is not None)
+    removal = plan_removal(model)
+    assert {path.name for path in removal.paths} == set(own)
+    assert removal.frees_bytes == model.size_bytes == sum(map(len, own.values()))
+    remove_model(removal)
+    assert {path.name for path in tmp_path.iterdir()} == set(other)
+
+
+def test_deleting_a_broken_checkpoint_takes_its_weights(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{")
+    for name in ("model-00001-of-00002.safetensors", "a.gguf.part", "my-notes.txt"):
+        (tmp_path / name).write_bytes(b"1234")
+    models = scan_library(tmp_path, (), NOWHERE).models
+    remove_model(plan_removal(next(model for model in models if not model.is_partial)))
+    assert {path.name for path in tmp_path.iterdir()} == {"a.gguf.part", "my-notes.txt"}
+
+
 def test_deleting_a_partial_file_takes_its_notes_along(tmp_path: Path) -> None:
     for name in ("a.gguf.part", "a.gguf.part.json", "a.gguf.part.lock", "b.gguf.part"):
         (tmp_path / name).write_bytes(b"1234")

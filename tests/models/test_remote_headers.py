@@ -263,6 +263,22 @@ def test_layers_are_told_apart(
     assert read_safetensors_folder(tmp_path).layer_kinds == kinds
 
 
+@pytest.mark.parametrize(
+    "path",
+    [("text_config",), ("llm_config",), ("language_config",), ("thinker_config", "text_config")],
+)
+def test_a_model_that_sees_or_hears_has_its_language_models_sizes(
+    tmp_path: Path, path: tuple[str, ...]
+) -> None:
+    config: dict[str, Any] = {"num_hidden_layers": 3, "hidden_size": 64, "architectures": ["Y"]}
+    for key in reversed(path):
+        config = {key: config, "vision_config": {"num_hidden_layers": 9}}
+    (tmp_path / "config.json").write_text(json.dumps({**config, "architectures": ["X"]}))
+    (tmp_path / "model.safetensors").write_bytes(safetensors_bytes({"a": ("F32", [1], 4)}))
+    model = read_safetensors_folder(tmp_path)
+    assert (model.block_count, model.embedding_length, model.architecture) == (3, 64, "X")
+
+
 def test_a_quantized_checkpoint_says_how(tmp_path: Path) -> None:
     config = {"num_hidden_layers": 1, "quantization_config": {"quant_method": "fp8"}}
     (tmp_path / "config.json").write_text(json.dumps(config))
@@ -303,7 +319,16 @@ def test_mutated_safetensors_headers_get_a_table_or_a_refusal() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"[]", b"\xff\xfe", b"[" * 100_000, b'{"num_hidden_layers": 99999999}'],
+    [
+        b"",
+        b"[]",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"num_hidden_layers": 99999999}',
+        b'{"n_layer": 4503599627370496}',
+        b'{"num_layers": 99999999}',
+        b'{"thinker_config": {"text_config": {"n_layer": 99999999}}}',
+    ],
 )
 def test_a_damaged_config_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "config.json").write_bytes(content)

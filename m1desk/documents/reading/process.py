@@ -26,6 +26,8 @@ _WATCH_SECONDS: Final = 0.25
 _PATIENCE_SECONDS: Final = 3.0
 _ERROR_KEPT: Final = 2_000
 _STREAM_BYTES: Final = 1 << 20
+_LAST_CODE: Final = "too_much_memory"
+"""Of an error after which a reader takes no other order: it ends by itself (`child.main`)."""
 
 
 def reader_command() -> tuple[str, ...]:
@@ -48,6 +50,11 @@ def _environment() -> dict[str, str]:
         checkout = str(Path(m1desk.__file__).resolve().parent.parent)
         env["PYTHONPATH"] = os.pathsep.join(filter(None, [checkout, env.get("PYTHONPATH")]))
     return env
+
+
+def _is_last(message: Mapping[str, Any]) -> bool:
+    error = message.get("error")
+    return isinstance(error, dict) and error.get("code") == _LAST_CODE
 
 
 class ReaderProcess:
@@ -102,8 +109,9 @@ class ReaderProcess:
             self._fail(faults.crashed(f"The reader answered nonsense: {error}"))
         except (asyncio.IncompleteReadError, ConnectionError):
             await self._ended()
-        if self._verdict is not None:
+        if self._verdict is not None or not self.is_alive:
             await self.end()
+        if self._verdict is not None:
             raise self._verdict
 
     async def _converse(
@@ -119,6 +127,7 @@ class ReaderProcess:
                 limit.reschedule(loop.time() + order.stall_seconds)
                 on_message(message)
                 if message["is"] == "end":
+                    self.is_alive = not _is_last(message)
                     return
 
     async def end(self) -> None:

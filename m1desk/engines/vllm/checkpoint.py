@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from m1desk.errors import BadInput
+from m1desk.errors import BadInput, ModelFileError
 from m1desk.fit import Variant, variant_from_config, variant_from_table
 from m1desk.models import read_safetensors_folder
 
@@ -43,9 +43,16 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     """Read config.json and the files' headers.
 
     Raises:
-        ModelFileError: it is no checkpoint, or a broken one.
+        ModelFileError: it is no checkpoint, a broken one, or one that does not tell its layers.
     """
     model = read_safetensors_folder(folder)
+    if not model.block_count:
+        raise ModelFileError(
+            f"M1 Desk can't run {model.name} with vLLM.",
+            "Its config.json does not say how many layers its language model has, so what it "
+            "takes is unknown.",
+            "Choose a checkpoint of a model that writes text, or load a GGUF of this one.",
+        )
     stored = model.weights_bytes
     loaded = stored // 2 if model.dtype in {"F32", "float32"} else stored
     return Checkpoint(

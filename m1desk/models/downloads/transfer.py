@@ -144,13 +144,19 @@ class Transfer:
         return location, {**headers, "Accept-Encoding": "identity"}
 
     def _receive_all(self, file: DownloadFile, part: PartFile) -> None:
-        try:
-            self._receive(file, part, *self._resolve(file))
-        except HfHubHTTPError as error:
-            if error.response.status_code not in {401, 403, 410}:
-                raise
-            # Addresses of a storage server are good for an hour or so: ask for a fresh one.
-            self._receive(file, part, *self._resolve(file))
+        refused_at = -1
+        while True:
+            try:
+                self._receive(file, part, *self._resolve(file))
+            except HfHubHTTPError as error:
+                # Addresses of a storage server are good for an hour or so: ask for a fresh one,
+                # as often as something arrived with the one before.
+                is_expired = error.response.status_code in {401, 403, 410}
+                if not is_expired or part.position <= refused_at:
+                    raise
+                refused_at = part.position
+            else:
+                return
 
     def _receive(
         self, file: DownloadFile, part: PartFile, url: str, headers: dict[str, str]

@@ -118,9 +118,14 @@ def odt(*pages: str) -> bytes:
         f'<text:p text:style-name="{"B" if number else "A"}">{text}</text:p>'
         for number, text in enumerate(pages)
     )
+    return odt_of(body)
+
+
+def odt_of(body: str) -> bytes:
+    """An OpenDocument text of this XML in its body."""
     content = (
         '<office:document-content xmlns:office="urn:o" xmlns:text="urn:t" xmlns:style="urn:s" '
-        'xmlns:fo="urn:f"><office:automatic-styles><style:style style:name="B">'
+        'xmlns:fo="urn:f" xmlns:table="urn:b"><office:automatic-styles><style:style style:name="B">'
         '<style:paragraph-properties fo:break-before="page"/></style:style>'
         f"</office:automatic-styles><office:body><office:text>{body}</office:text></office:body>"
         "</office:document-content>"

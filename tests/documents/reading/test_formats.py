@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from email.mime.application import MIMEApplication
+from email.mime.image import MIMEImage
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,9 +24,11 @@ from file_making import (
     html,
     msg,
     odt,
+    odt_of,
     paragraph,
     pptx,
     text_of,
+    text_pdf,
     xlsx,
     zipped,
 )
@@ -149,6 +155,23 @@ def test_open_document_and_books(read: Read) -> None:
     assert results["a.epub"].report.pages_empty == 1
 
 
+def test_lists_and_sections_in_the_cells_of_open_documents(read: Read) -> None:
+    cell = (
+        "<text:p>Fees</text:p><text:list><text:list-item><text:p>rent</text:p></text:list-item>"
+        "<text:list-item><text:list><text:list-item><text:p>heat</text:p></text:list-item>"
+        "</text:list></text:list-item></text:list><text:section><text:p>yearly</text:p>"
+        "</text:section><office:annotation><text:p>a remark</text:p></office:annotation>"
+        "<table:table><table:table-row><table:table-cell><text:p>inner</text:p>"
+        "</table:table-cell></table:table-row></table:table>"
+    )
+    body = (
+        f"<table:table><table:table-row><table:table-cell>{cell}</table:table-cell>"
+        "<table:table-cell><text:p>12</text:p></table:table-cell></table:table-row></table:table>"
+    )
+    result = read({"a.odt": odt_of(body)})["a.odt"]
+    assert text_of(result) == "Fees rent heat yearly | 12\ninner"
+
+
 def test_web_pages(read: Read) -> None:
     result = read({"a.html": html("Hello&nbsp;<b>bold</b> world<br>below")})["a.html"]
     assert text_of(result).split("\n\n") == [
@@ -202,6 +225,24 @@ def test_mail_with_attachments(read: Read) -> None:
         "From: Ingrid Solberg\nTo: All staff\nSubject: A subject\n\nThe body"
     )
     assert text_of(results["a.msg/a.csv"]) == "item,price"
+
+
+def test_what_is_attached_beside_the_html_form_of_a_mail(read: Read) -> None:
+    """As Apple's Mail sends it: the text is an alternative to the HTML with the attachments."""
+    picture = MIMEImage(b"\x89PNG\r\n\x1a\n", "png", name="logo.png")
+    picture["Content-ID"] = "<logo>"
+    notes = MIMEText("Some notes", "plain")
+    notes.add_header("Content-Disposition", "inline", filename="notes.txt")
+    offer = MIMEApplication(text_pdf(["The offer"]), "pdf", name="offer.pdf")
+    parts = [MIMEText("<p>The HTML form</p>", "html"), picture, offer, notes]
+    rich = MIMEMultipart("mixed", _subparts=[*parts, MIMEText("<p>more</p>", "html")])
+    invitation = MIMEText("BEGIN:VCALENDAR", "calendar")
+    mail = MIMEMultipart("alternative", _subparts=[MIMEText("The text"), rich, invitation])
+    results = read({"a.eml": mail.as_bytes()})
+    assert list(results) == ["a.eml", "a.eml/offer.pdf", "a.eml/notes.txt"]
+    assert text_of(results["a.eml"]) == "The text"
+    assert text_of(results["a.eml/offer.pdf"]) == "The offer"
+    assert text_of(results["a.eml/notes.txt"]) == "Some notes"
 
 
 @pytest.mark.parametrize(

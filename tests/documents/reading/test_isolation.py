@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import lzma
 import os
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -79,6 +81,18 @@ def test_real_reader_that_eats_memory(read: Read) -> None:
     files = {"big.txt": b"word " * (30 << 20), "small.txt": b"small"}
     results = read(files, ReadOptions(limits))
     assert code_of(results["big.txt"].report.problem) == "too_much_memory"
+    assert text_of(results["small.txt"]) == "small"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere addresses are not limited")
+def test_after_a_reader_that_ended_for_want_of_memory_comes_a_new_one(read: Read) -> None:
+    packed = bytearray(lzma.compress(b"text"))
+    packed[16] = 40  # the block's header asks for a dictionary of 4 GiB
+    packed[20:24] = zlib.crc32(packed[12:20]).to_bytes(4, "little")
+    files = {"a.txt.xz": bytes(packed), "small.txt": b"small"}
+    results = read(files, ReadOptions(ReadLimits(memory_bytes=150 << 20), readers=1))
+    assert code_of(results["a.txt.xz"].report.problem) == "too_much_memory"
+    assert results["small.txt"].report.problem is None
     assert text_of(results["small.txt"]) == "small"
 
 

@@ -98,7 +98,10 @@ def _parts(message: Message) -> tuple[list[str], list[Message], int]:
 
 
 def _leaves(message: Message) -> Iterator[Message]:
-    """The parts with content; of alternatives the plain text, else the last that is readable."""
+    """The parts with content; of alternatives the plain text, else the last that is readable.
+
+    What is attached within the others comes too: Apple's Mail puts attachments beside the HTML.
+    """
     if message.get_content_maintype() != "multipart" or not message.is_multipart():
         yield message
         return
@@ -106,9 +109,23 @@ def _leaves(message: Message) -> Iterator[Message]:
     if message.get_content_subtype() == "alternative":
         plain = [part for part in children if part.get_content_type() == "text/plain"]
         filled = [part for part in plain if _text(part).strip()]
-        children = filled[:1] or children[-1:]
+        chosen = filled[:1] or children[-1:]
+        others = (leaf for part in children if part not in chosen for leaf in _leaves(part))
+        for part in chosen:
+            yield from _leaves(part)
+        yield from filter(_is_attached, others)
+        return
     for part in children:
         yield from _leaves(part)
+
+
+def _is_attached(part: Message) -> bool:
+    """Whether a part of an alternative that is not shown is more than that form of the text."""
+    if part.get_content_disposition() == "attachment":
+        return True
+    if part.get_content_type() == "text/calendar" or _is_inline_picture(part):
+        return False
+    return part.get_filename() is not None or part.get_content_maintype() != "text"
 
 
 def _is_inline_picture(part: Message) -> bool:

@@ -99,9 +99,18 @@ def _rows(table: ET.Element) -> Iterator[str]:
 def _cells(row: ET.Element) -> Iterator[str]:
     for cell in row:
         if local(cell.tag) in {"table-cell", "covered-table-cell"}:
-            paragraphs = (_text(item) for item in cell if local(item.tag) in _PARAGRAPHS)
-            text = " ".join(" ".join(paragraphs).split())
+            text = " ".join(" ".join(_paragraphs(cell)).split())
             yield from [text] * _repeats(cell, "number-columns-repeated")
+
+
+def _paragraphs(element: ET.Element) -> Iterator[str]:
+    """The paragraphs of a cell, in its lists and sections too; a table in it has rows itself."""
+    for child in element:
+        tag = local(child.tag)
+        if tag in _PARAGRAPHS:
+            yield _text(child)
+        elif tag != "table" and tag not in _UNSEEN:
+            yield from _paragraphs(child)
 
 
 def _text(element: ET.Element) -> str:
