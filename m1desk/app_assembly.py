@@ -27,7 +27,6 @@ from m1desk.engines import (
 from m1desk.errors import M1DeskError
 from m1desk.hardware import Sampler
 from m1desk.models import Hub, engine_version, hub_settings
-from m1desk.models.demo import GREETING, demo_model
 from m1desk.ui.closing import Closing, Stay
 from m1desk.ui.engine_notices import EngineNotices
 from m1desk.ui.errors_banner import notice_of
@@ -243,17 +242,12 @@ class Assembly(QObject):
     def _on_library_read(self) -> None:
         self._open_last_conversation()
         if self._is_first_start():
-            self._greet()
+            self.loading.greet()
 
     def _is_first_start(self) -> bool:
         """Nothing was ever loaded or asked here, and nothing else is asked for now."""
         was_loaded = bool(self._settings.settings.last_model_path)
         return self._options.may_greet and not was_loaded and not self.chat.library.conversations
-
-    def _greet(self) -> None:
-        """Show that all works: the demo model is loaded and asked who it is."""
-        self._prompt = self._prompt or GREETING
-        self.loading.load(demo_model())
 
     def _open_last_conversation(self) -> None:
         wanted = self._settings.settings.open_conversation
@@ -323,6 +317,7 @@ class Assembly(QObject):
             self.chat_page.server_strip, self.documents_desk.page.set_view.server_strip
         )
         self.servers_desk.answerer_changed.connect(self.activity.forget_last)
+        self.servers_desk.answerer_changed.connect(self.loading.drop_greeting)
         self.servers_desk.answerer_changed.connect(lambda: self._on_status(self.engine.status))
         self.discover_page.download_wished.connect(self.models_desk.fetch)
         self.models_desk.my_models.unload_wished.connect(self.engine.unload)
@@ -368,9 +363,10 @@ class Assembly(QObject):
         if status.failure is not None and self._options.exit_after_answer:
             self._end(1)
 
-    def _on_loaded(self, _settings: LocalSettings) -> None:
-        if self._prompt:
-            prompt, self._prompt = self._prompt, ""
+    def _on_loaded(self, settings: LocalSettings) -> None:
+        greeting = self.loading.take_greeting(settings)
+        prompt, self._prompt = self._prompt or greeting, ""
+        if prompt:
             self._window.show_page("chat")
             self.chat.conversation.start_new()
             self.chat.conversation.send(prompt)

@@ -119,7 +119,6 @@ class JobsDesk(QObject):
         dialog, server = self._open_dialog(), self._servers.in_use
         dialog.begin_with_set(set_id, question, kind)
         if server is not None:
-            dialog.engine.set_servers((server.name,))
             dialog.engine.set_engine(EngineChoice(server=server.name))
 
     def begin_with_files(self, paths: tuple[Path, ...]) -> None:

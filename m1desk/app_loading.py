@@ -1,4 +1,4 @@
-"""Loads models as the window wishes: by a dialog, at the start, once more."""
+"""Loads models as the window wishes: by a dialog, at the start, once more, as a greeting."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from PySide6.QtCore import QObject, SignalInstance
 
 from m1desk.app_defaults import default_settings
 from m1desk.model_paths import checkpoint_folder
+from m1desk.models.demo import GREETING, demo_model
 from m1desk.ui.load_flow import LoadFlow
 from m1desk.ui.viewmodels.checkpoints import CheckpointsViewModel
 
 if TYPE_CHECKING:
     from m1desk.app_core import Core
+    from m1desk.engines import LocalSettings
     from m1desk.ui.bridge import Bridge
     from m1desk.ui.main_window import MainWindow
     from m1desk.ui.theme import Theme
@@ -42,8 +44,11 @@ class LoadingDesk(QObject):
         self._settings = settings
         self._models = models
         self._engine = engine
+        self._greets = False
         checkpoints = CheckpointsViewModel(bridge, core.checkpoints, parent=self)
         self.flow = LoadFlow(theme, window, engine, models, settings, checkpoints=checkpoints)
+        engine.load_wished.connect(self._on_load_wished)
+        engine.unload_wished.connect(self.drop_greeting)
 
     @property
     def failures(self) -> tuple[SignalInstance, ...]:
@@ -58,6 +63,21 @@ class LoadingDesk(QObject):
             self.flow.checkpoints.load(folder)
         else:
             self._models.inspect(path, self._on_inspected)
+
+    def greet(self) -> None:
+        """Load the demo model, to be greeted unless somebody wants another model, or none."""
+        self._greets = True
+        self.load(demo_model())
+
+    def take_greeting(self, settings: LocalSettings) -> str:
+        """What the model that is ready now is to be asked at once, "" for nothing; told once."""
+        greets = self._greets and _is_demo(settings)
+        self.drop_greeting()
+        return GREETING if greets else ""
+
+    def drop_greeting(self) -> None:
+        """Greet nobody: something else is wanted than the demo model."""
+        self._greets = False
 
     def load_last(self) -> None:
         """Load what was loaded last, if the settings want that at every start."""
@@ -77,3 +97,11 @@ class LoadingDesk(QObject):
 
     def _on_inspected(self, report: FileReport) -> None:
         self._engine.load(default_settings(report, self._settings.settings))
+
+    def _on_load_wished(self, settings: LocalSettings) -> None:
+        if not _is_demo(settings):
+            self.drop_greeting()
+
+
+def _is_demo(settings: LocalSettings) -> bool:
+    return settings.model_path == demo_model().absolute()

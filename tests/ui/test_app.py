@@ -17,7 +17,7 @@ from PySide6.QtGui import QImage
 
 from m1desk.app_assembly import Assembly
 from m1desk.app_options import WindowOptions
-from m1desk.engines import LlamaSettings
+from m1desk.engines import EngineState, LlamaSettings
 from m1desk.models.demo import GREETING_ANSWER
 from m1desk.store import Database, Folders, SettingsStore
 from m1desk.ui.bridge import Bridge
@@ -120,6 +120,24 @@ def test_a_first_start_ends_with_the_demo_models_answer(
     qtbot.waitUntil(lambda: bool(app.answers()) and not app.parts.activity.is_writing, timeout=SLOW)
     (answer,) = app.answers()
     assert answer.startswith(GREETING_ANSWER)
+
+
+@pytest.mark.parametrize("stops_first", [True, False])
+def test_the_greeting_is_for_the_demo_model_and_no_other(
+    stops_first: bool, start: Callable[..., App], tiny_llama: Path, qtbot: QtBot
+) -> None:
+    app = start(greet=True)
+    engine = app.parts.engine
+    with qtbot.waitSignal(engine.load_wished, timeout=SLOW):
+        pass
+    if stops_first:
+        app.window.model_selector.unload_wished.emit()
+        qtbot.waitUntil(lambda: engine.status.state is EngineState.STOPPED, timeout=SLOW)
+    with qtbot.waitSignal(engine.loaded, timeout=SLOW):
+        engine.load(LlamaSettings(tiny_llama))
+    assert engine.status.model_path == tiny_llama
+    assert not app.parts.chat.conversation.is_answering
+    assert app.parts.chat.conversation.messages == ()
 
 
 def test_a_model_that_can_not_be_loaded_ends_it_with_a_failure(

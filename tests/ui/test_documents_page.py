@@ -33,11 +33,13 @@ from m1desk.documents import (
     read_documents,
 )
 from m1desk.engines import (
+    EngineState,
+    EngineStatus,
     StateRefusal,
     StateSaved,
 )
 from m1desk.engines.turn import PrefillProgress
-from m1desk.errors import BadInput
+from m1desk.errors import BadInput, StorageError
 from m1desk.ui.widgets.document_files import NAME, OUTCOME, PAGES, TOKENS
 from m1desk.ui.widgets.document_prepared import PreparedDialog
 from m1desk.ui.widgets.document_quotes import QuoteList
@@ -79,6 +81,21 @@ def test_without_documents_the_page_explains_itself_and_offers_samples(
         desk.page.empty.sample.click()
     assert desk.model.reason == "Add documents to ask about them"
     assert unnamed_controls(desk.page) == []
+
+
+def test_without_documents_the_page_says_where_they_would_go(make: Callable[[], Desk]) -> None:
+    desk = make()
+
+    def said() -> str:
+        return " ".join(label.text() for label in desk.page.empty.findChildren(QLabel))
+
+    assert "Nothing leaves this computer." in said()
+    server = EngineStatus(EngineState.READY, server="lab", context_tokens=4096)
+    desk.model.set_engine(server, None)
+    assert "While lab is in use, they are sent to it with each question." in said()
+    assert "Nothing leaves" not in said()
+    desk.model.set_engine(EngineStatus(EngineState.STOPPED), None)
+    assert "Nothing leaves this computer." in said()
 
 
 def test_files_are_listed_with_what_became_of_them(desk: Desk, qtbot: QtBot) -> None:
@@ -336,6 +353,41 @@ def test_reading_can_be_cancelled_and_what_waits_is_dropped(
     press(progress, "Cancel")
     assert desk.model.files.reading is None
     assert desk.page.empty.isVisible()
+
+
+def test_documents_that_come_in_quick_succession_go_each_to_its_own_set(
+    make: Callable[[], Desk], files: tuple[Path, ...], qtbot: QtBot
+) -> None:
+    desk = make()
+    desk.model.add_to_new(files[:1], "First")
+    desk.model.add_to_new(files[1:], "Second")
+    qtbot.waitUntil(
+        lambda: {one.name: one.files for one in desk.model.sets.all} == {"First": 1, "Second": 3},
+        timeout=WAIT,
+    )
+    assert desk.model.files.info is not None
+    assert desk.model.files.info.name == "Second"
+
+
+def test_documents_of_a_set_that_could_not_be_made_are_not_put_into_the_next_one(
+    make: Callable[[], Desk],
+    files: tuple[Path, ...],
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_name: str) -> int:
+        raise StorageError("The database can't be written.", "The disk is full.")
+
+    desk = make()
+    with monkeypatch.context() as broken:
+        broken.setattr(desk.core.sets, "create", refuse)
+        desk.model.add_to_new(files, "First")
+        qtbot.waitUntil(lambda: bool(desk.failures), timeout=WAIT)
+    with qtbot.waitSignal(desk.model.sets.created, timeout=WAIT):
+        desk.page.list.new_wished.emit()
+    assert desk.model.files.reading is None
+    qtbot.waitUntil(lambda: desk.model.files.set_id is not None, timeout=WAIT)
+    assert desk.model.files.files == ()
 
 
 def test_a_reading_that_fails_is_told_and_the_next_one_goes_on(

@@ -192,6 +192,8 @@ def test_a_job_is_begun_like_another_one(make: Callable[..., Desk], qtbot: QtBot
     gone = EngineChoice(LlamaSettings(Path("/gone.gguf")))
     dialog.begin_with(replace(spec, engine=gone, corpus=Corpus(set_id=999)))
     assert dialog.spec.engine == EngineChoice()
+    assert dialog.spec.corpus == Corpus()  # and not another set
+    assert dialog.add.toolTip() == "Add documents, or choose a set"
 
 
 def test_a_job_is_begun_about_a_set(make: Callable[..., Desk], qtbot: QtBot) -> None:
@@ -246,6 +248,16 @@ def test_a_job_like_one_of_a_server_is_asked_of_it_again(
     spec = JobSpec("Again", "prompt", (QUESTION,), engine=EngineChoice(server=server))
     dialog.begin_with(spec)
     assert dialog.spec == spec
+
+
+def test_a_job_like_one_of_a_server_that_is_gone_is_not_asked_of_this_machine(
+    make: Callable[..., Desk], qtbot: QtBot
+) -> None:
+    dialog = make().open(qtbot)
+    spec = JobSpec("Again", "prompt", (QUESTION,), engine=EngineChoice(server="rack"))
+    dialog.begin_with(spec)
+    assert dialog.spec == spec
+    qtbot.waitUntil(lambda: 'no server "rack"' in dialog.estimate_text, timeout=WAIT)
 
 
 def test_a_job_begins_at_a_time_of_the_day(make: Callable[..., Desk], qtbot: QtBot) -> None:

@@ -196,6 +196,28 @@ def test_a_certificate_nobody_vouches_for_is_trusted_by_its_fingerprint(
         assert "pinned" in desk.page.view.facts["Trusted by"]
 
 
+@pytest.mark.usefixtures("memory_keyring")
+def test_a_certificate_that_is_trusted_anew_counts_for_the_server_in_use_too(
+    desk: Desk, address: str, tmp_path: Path
+) -> None:
+    files = self_signed(tmp_path, "own")
+    with serving(ReverseProxy(address).app, files) as url:
+        profile = ServerProfile("lab", url, wants_key=True, ca_file=str(files.certificate))
+        desk.core.store.add(profile, ServerSecrets(KEY))
+        desk.model.refresh()
+        desk.wait(lambda: desk.shown == "lab")
+        desk.model.use("lab")
+        desk.wait(lambda: desk.model.in_use is not None)
+        before = desk.model.in_use
+        desk.model.pin("lab", files.sha256)
+        desk.wait(lambda: (t := desk.model.test_of("lab")) is not None and t.is_complete)
+        desk.wait(lambda: desk.model.in_use is not None)
+        assert desk.model.in_use is not before
+        desk.model.leave()
+        desk.wait(lambda: desk.core.in_use is None)
+    assert desk.failures == []
+
+
 def test_what_can_not_be_saved_is_explained_and_the_dialog_stays(desk: Desk) -> None:
     desk.add("lab", "http://127.0.0.1:9")
     dialog = desk.fill_in("lab", "http://127.0.0.1:10")

@@ -123,7 +123,7 @@ async def find_abilities(
         models=tuple(_served(card, props) for card in cards),
         prefill_progress=True if "prompt_progress" in known else None,
         prepared="prepared" in known,
-        counts_messages=messages is not None,
+        counts_messages=bool(messages),  # llama-server counts 0 where it finds no "content"
         counts_text_at=counters[0] if counters else None,
         metrics_path=metrics,
     )

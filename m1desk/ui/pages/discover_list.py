@@ -27,6 +27,7 @@ from PySide6.QtWidgets import (
 )
 
 from m1desk.ui.theme import set_look, text_font
+from m1desk.ui.widgets.plain_tip import plain_tip
 
 if TYPE_CHECKING:
     from m1desk.ui.theme import Theme
@@ -60,7 +61,8 @@ class _Model(QAbstractListModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return entry.title
         if role in {Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole}:
-            return f"{entry.title}\n{entry.facts}"
+            text = f"{entry.title}\n{entry.facts}"
+            return plain_tip(text) if role == Qt.ItemDataRole.ToolTipRole else text
         return None
 
 

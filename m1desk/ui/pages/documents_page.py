@@ -186,6 +186,7 @@ class DocumentsPage(QWidget):
         documents.files.files_changed.connect(self._show_state)
         documents.files.reading_changed.connect(lambda _: self._show_state())
         documents.files.text_changed.connect(lambda _: self._on_text())
+        documents.reason_changed.connect(lambda _: self._show_server())
         documents.failed.connect(self.failed)
 
     # -- what the model tells ----------------------------------------------------------------------
@@ -210,6 +211,9 @@ class DocumentsPage(QWidget):
         self._viewer_button.setEnabled(has_text or self.shows_viewer)
         name = "Show or hide the text" if has_text else "There is no text to show yet"
         self._viewer_button.set_name(name)
+
+    def _show_server(self) -> None:
+        self.empty.set_server(self._documents.status.server)
 
     def _on_text(self) -> None:
         if self.shows_viewer:

@@ -78,12 +78,17 @@ class DocumentSetsViewModel(QObject):
         self._words = words.strip()
         self.changed.emit(self.shown)
 
-    def create(self, name: str) -> None:
-        """Make an empty set."""
+    def create(self, name: str, then: Callable[[int], None] | None = None) -> None:
+        """Make an empty set; `then` is called with its id when it is in the list."""
+
+        def on_listed(set_id: int) -> None:
+            self.created.emit(set_id)
+            if then is not None:
+                then(set_id)
 
         def on_done(set_id: int) -> None:
             self._words = ""
-            self.refresh(then=lambda: self.created.emit(set_id))
+            self.refresh(then=lambda: on_listed(set_id))
 
         self._bridge.submit(asyncio.to_thread(self._sets.create, name), on_done, self.failed.emit)
 

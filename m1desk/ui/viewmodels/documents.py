@@ -95,7 +95,6 @@ class DocumentsViewModel(QObject):
         self._status = EngineStatus(EngineState.STOPPED)
         self._settings: LlamaSettings | None = None
         self._sampling = SamplingParameters(max_tokens=DEFAULT_ANSWER_TOKENS)
-        self._arriving: tuple[Path, ...] = ()
         self._bridge = bridge
         self._stored = core.sets
         self._length = UsualLength()
@@ -117,7 +116,7 @@ class DocumentsViewModel(QObject):
             part.failed.connect(self.failed)
         files.sets_stale.connect(sets.refresh)
         sets.changed.connect(lambda _: files.take_sets(sets.all))
-        sets.created.connect(self._on_created)
+        sets.created.connect(files.open)
         sets.deleted.connect(files.forget_set)
         sets.deleted.connect(lambda _: self.prepared.refresh())
         files.opened.connect(self._on_opened)
@@ -303,20 +302,17 @@ class DocumentsViewModel(QObject):
     def add_to_new(self, paths: Sequence[Path], name: str = "") -> None:
         """Make a set of files and folders, named after the first of them unless named."""
         if paths:
-            self._arriving = tuple(paths)
-            self.sets.create(name or paths[0].stem or str(paths[0]))
+            arriving = tuple(paths)
+            self.sets.create(
+                name or paths[0].stem or str(paths[0]),
+                then=lambda set_id: self.files.add(set_id, arriving),
+            )
 
     # -- inside ------------------------------------------------------------------------------------
 
     def _open_first(self) -> None:
-        if self.files.set_id is None and self.sets.all and not self._arriving:
+        if self.files.set_id is None and self.sets.all:
             self.files.open(self.sets.all[0].id)
-
-    def _on_created(self, set_id: int) -> None:
-        paths, self._arriving = self._arriving, ()
-        self.files.open(set_id)
-        if paths:
-            self.files.add(set_id, paths)
 
     def _on_opened(self, info: DocumentSet | None) -> None:
         self._in_passes = False

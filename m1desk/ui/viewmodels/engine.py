@@ -48,12 +48,14 @@ class EngineViewModel(QObject):
     Signals:
         status_changed: the new EngineStatus.
         load_wished: settings (LocalSettings) that were asked for, before anything happened.
+        unload_wished: the engine is to stop; likewise before anything happened.
         refused: an M1DeskError that a load or unload raised.
         loaded: the settings (LocalSettings) with which a model became ready.
     """
 
     status_changed = Signal(object)
     load_wished = Signal(object)
+    unload_wished = Signal()
     refused = Signal(object)
     loaded = Signal(object)
 
@@ -109,6 +111,7 @@ class EngineViewModel(QObject):
 
     def unload(self) -> None:
         """Stop the engine; a load under way is given up."""
+        self.unload_wished.emit()
         if self._work is not None:
             self._work.cancel()
             self._work = None

@@ -206,7 +206,7 @@ class ServersViewModel(QObject):
         self._submit(work, lambda _: self.refresh())
 
     def pin(self, name: str, fingerprint: str) -> None:
-        """Trust one certificate from now on, and test again with it."""
+        """Trust one certificate from now on, also of the server in use, and test again with it."""
         known = self._named(name)
         if known is not None:
             pinned = replace(known.profile, pinned_sha256=fingerprint, ca_file="")
@@ -301,9 +301,7 @@ class ServersViewModel(QObject):
                 self._forget_test(name_before)
             self.refresh(select=name_kept)
             self.saved.emit(name_kept)
-            if self._uses(name_before):
-                self.leave()
-                self.use(name_kept)
+            self._use_anew(name_before, name_kept)
 
         def on_error(error: Exception) -> None:
             if not isinstance(error, M1DeskError):
@@ -314,7 +312,14 @@ class ServersViewModel(QObject):
 
     def _on_pinned(self, name: str) -> None:
         self.refresh()
+        self._use_anew(name, name)
         self.test(name)
+
+    def _use_anew(self, was: str, name: str) -> None:
+        """Connect again to the server in use: what it was connected with has changed."""
+        if self._uses(was):
+            self.leave()
+            self.use(name)
 
     def _forget_test(self, name: str) -> None:
         if self._testing is not None and self._testing[0] == name:

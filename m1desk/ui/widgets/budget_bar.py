@@ -10,6 +10,7 @@ from PySide6.QtGui import QBrush, QColor, QHelpEvent, QPainter, QPainterPath, QP
 from PySide6.QtWidgets import QToolTip, QWidget
 
 from m1desk.ui.units import tokens_text
+from m1desk.ui.widgets.plain_tip import plain_tip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,7 +106,7 @@ class BudgetBar(QWidget):
             segment = self._segment_at(event.pos().x())
             if segment is not None and event.pos().y() <= _BAR + 4:
                 text = f"{segment.label}: {tokens_text(segment.tokens)} tokens"
-                QToolTip.showText(event.globalPos(), text, self)
+                QToolTip.showText(event.globalPos(), plain_tip(text), self)
             else:
                 QToolTip.hideText()
             return True

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QToolButton, QWidget
 
+from m1desk.ui.widgets.plain_tip import plain_tip
+
 if TYPE_CHECKING:
     from m1desk.ui.theme import Theme
 
@@ -38,7 +40,7 @@ class IconButton(QToolButton):
 
     def set_name(self, name: str) -> None:
         """Say what the button does, for the tooltip and for screen readers."""
-        self.setToolTip(name)
+        self.setToolTip(plain_tip(name))
         self.setAccessibleName(name)
 
     def set_icon(self, icon: str) -> None:

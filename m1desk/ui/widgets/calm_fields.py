@@ -15,6 +15,8 @@ from PySide6.QtWidgets import (
     QTimeEdit,
 )
 
+from m1desk.ui.widgets.plain_tip import plain_tip
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -101,7 +103,7 @@ def add_choice(field: QComboBox, value: object, text: str, refusal: str) -> None
     row, model = field.count() - 1, field.model()
     assert isinstance(model, QStandardItemModel)  # noqa: S101 - what a QComboBox has
     model.item(row).setEnabled(not refusal)
-    field.setItemData(row, refusal, Qt.ItemDataRole.ToolTipRole)
+    field.setItemData(row, plain_tip(refusal), Qt.ItemDataRole.ToolTipRole)
 
 
 def text_line(placeholder: str, width: int) -> QLineEdit:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from PySide6.QtGui import QColor, QTextCharFormat, QTextCursor
 
 from m1desk.ui.widgets.citation_marks import CHIP_SCHEME, chip_details, tone_of
+from m1desk.ui.widgets.plain_tip import plain_tip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +67,7 @@ def _make_chip(cursor: QTextCursor, number: int, citation: Citation, palette: Pa
     form = QTextCharFormat()
     form.setAnchor(True)
     form.setAnchorHref(f"{CHIP_SCHEME}{number}")
-    form.setToolTip(chip_details(citation))
+    form.setToolTip(plain_tip(chip_details(citation)))
     form.setForeground(tone)
     form.setBackground(ground)
     form.setFontUnderline(False)

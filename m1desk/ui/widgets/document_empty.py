@@ -15,11 +15,18 @@ if TYPE_CHECKING:
 
     from m1desk.ui.theme import Theme
 
-_TEXT = (
+_TITLE = "Ask whole documents"
+_FORMATS = (
     "Drop files or folders here: PDF, Word, PowerPoint, Excel, OpenDocument, HTML, EPUB, mail, "
-    "Markdown, source code, archives. They are read whole, never cut into snippets: the model "
-    "reads them once and keeps what it has read, and every quote in its answers is looked up in "
-    "the pages. Nothing leaves this computer."
+    "Markdown, source code, archives."
+)
+_HERE = (
+    "They are read whole, never cut into snippets: the model reads them once and keeps what it has "
+    "read, and every quote in its answers is looked up in the pages. Nothing leaves this computer."
+)
+_SENT = (
+    "They are read whole, never cut into snippets, and every quote in the answers is looked up in "
+    "the pages. While {} is in use, they are sent to it with each question."
 )
 _FRAME_WIDTH = 640
 _FRAME_HEIGHT = 400
@@ -51,14 +58,19 @@ class DocumentsEmpty(QWidget):
         self._state = EmptyState(
             theme,
             "documents",
-            "Ask whole documents",
-            _TEXT,
+            _TITLE,
+            f"{_FORMATS} {_HERE}",
             buttons=(files, folder, self.sample),
         )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(24, 24, 24, 24)
         layout.addWidget(self._state)
         theme.changed.connect(self.update)
+
+    def set_server(self, name: str) -> None:
+        """Say where documents go: to the server of this name, "" for this computer."""
+        where = _SENT.format(name) if name else _HERE
+        self._state.set_text(_TITLE, f"{_FORMATS} {where}")
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         """Frame the drop zone."""

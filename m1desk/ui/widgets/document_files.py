@@ -18,6 +18,7 @@ from m1desk.ui.units import tokens_text
 from m1desk.ui.widgets.document_words import KINDS, OUTCOMES, pages_text
 from m1desk.ui.widgets.plain_model import Column, PlainTableModel
 from m1desk.ui.widgets.plain_table import PlainDelegate
+from m1desk.ui.widgets.plain_tip import plain_tip
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QResizeEvent
@@ -64,7 +65,7 @@ class DocumentTableModel(PlainTableModel):
         if role == _CHECK and column == NAME and file.document is not None:
             return Qt.CheckState.Checked if file.included else Qt.CheckState.Unchecked
         if role == Qt.ItemDataRole.ToolTipRole:
-            return _tooltip(file, column)
+            return plain_tip(_tooltip(file, column))
         if role == Qt.ItemDataRole.ForegroundRole:
             return self._colour(file, column)
         if role == Qt.ItemDataRole.DecorationRole and column == OUTCOME:

@@ -21,6 +21,7 @@ from m1desk.ui.theme import set_look
 from m1desk.ui.units import tokens_text
 from m1desk.ui.widgets.document_receipt import range_text
 from m1desk.ui.widgets.document_words import count_text
+from m1desk.ui.widgets.plain_tip import plain_tip
 from m1desk.ui.widgets.text_label import text_label
 
 if TYPE_CHECKING:
@@ -159,7 +160,9 @@ class FitChoices(QFrame):
         self._wished = tokens
         self.reload.setText(f"Reload with a context of {tokens_text(tokens)}")
         self.reload.setEnabled(refusal == "")
-        self.reload.setToolTip("Looking whether it fits…" if refusal is None else refusal)
+        self.reload.setToolTip(
+            plain_tip("Looking whether it fits…" if refusal is None else refusal)
+        )
         said = f"A context of {tokens_text(tokens)} tokens: {refusal}" if refusal else ""
         self._refusal.setText(said)
         self._refusal.setVisible(bool(said) and not self._is_brief)
@@ -172,7 +175,7 @@ class FitChoices(QFrame):
         self.passes.setEnabled(choice.count > 0)
         self.passes.setChecked(choice.is_chosen and choice.count > 0)
         set_look(self.passes, "kind", "primary" if self.passes.isChecked() else "")
-        self.passes.setToolTip(choice.words)
+        self.passes.setToolTip(plain_tip(choice.words))
         self._meaning.setText(choice.words)
         self._meaning.setVisible(choice.is_chosen or bool(choice.problem))
         self._text.setVisible(not self.passes.isChecked())  # the bar above has the figures

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QWidget
 from m1desk.ui.units import bytes_text, tokens_text
 from m1desk.ui.widgets.document_reading import EngineProgress
 from m1desk.ui.widgets.document_receipt import range_text
+from m1desk.ui.widgets.plain_tip import plain_tip
 
 if TYPE_CHECKING:
     from m1desk.documents import PreparedState
@@ -61,19 +62,20 @@ class PrepareButton(QPushButton):
         if state is not None and self._is_done:
             size = f"{tokens_text(state.tokens)} tokens, {bytes_text(state.size_bytes)}"
             self._short, self._long = "Prepared", f"Prepared: {size}"
-            self.setToolTip(
+            about = (
                 f"{state.model} has read these documents: {tokens_text(state.tokens)} tokens, "
                 f"{bytes_text(state.size_bytes)} on the disk. A question costs its own tokens only."
             )
         elif refusal:
-            self.setToolTip(refusal)
+            about = refusal
         else:
             time = f" ({range_text(seconds)})" if seconds else ""
-            self.setToolTip(
+            about = (
                 f"Have the model read these documents{time} and keep that on the disk, so that "
                 "questions begin at once, also tomorrow"
             )
-        self.setAccessibleDescription(self.toolTip())
+        self.setToolTip(plain_tip(about))
+        self.setAccessibleDescription(about)
         self.set_narrow(narrow=self._is_narrow)
         self._tint()
 

@@ -12,6 +12,7 @@ from m1desk.ui.widgets.buttons import IconButton
 from m1desk.ui.widgets.citation_marks import ICONS, WORDS, chip_details, misplaced_text, tone_of
 from m1desk.ui.widgets.document_words import count_text
 from m1desk.ui.widgets.elided_label import ElidedLabel
+from m1desk.ui.widgets.plain_tip import plain_tip
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QKeyEvent, QMouseEvent
@@ -95,14 +96,15 @@ class QuoteRow(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setAccessibleName(f"Quote {number}: {WORDS[citation.status]}. {citation.quote}")
-        self.setToolTip(f"{chip_details(citation)}\n\n“{citation.quote}”")
+        details = f"{chip_details(citation)}\n\n“{citation.quote}”"
+        self.setToolTip(plain_tip(details))
         self._icon = QLabel()
         status = QLabel(f"{number} · {_status(citation)}")
         status.setProperty("tone", tone_of(citation))
         quote = ElidedLabel(f"“{' '.join(citation.quote.split())}”", tone="muted")
-        quote.set_detail(self.toolTip())
+        quote.set_detail(details)
         place = ElidedLabel(_place(citation), tone="faint", mode=Qt.TextElideMode.ElideMiddle)
-        place.set_detail(self.toolTip())
+        place.set_detail(details)
         place.setMaximumWidth(300)
         row = QHBoxLayout(self)
         row.setContentsMargins(4, 3, 4, 3)

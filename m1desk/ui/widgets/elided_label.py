@@ -8,6 +8,8 @@ from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtGui import QPainter
 from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
+from m1desk.ui.widgets.plain_tip import plain_tip
+
 if TYPE_CHECKING:
     from PySide6.QtGui import QPaintEvent, QResizeEvent
 
@@ -105,6 +107,6 @@ class ElidedLabel(QLabel):
         return self._advance
 
     def _tell_whole(self) -> None:
-        tip = self._detail or (self.text() if self.is_cut else "")
+        tip = plain_tip(self._detail or (self.text() if self.is_cut else ""))
         if tip != self.toolTip():
             self.setToolTip(tip)

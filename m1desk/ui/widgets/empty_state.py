@@ -35,8 +35,7 @@ class EmptyState(QWidget):
         self._text = _centred(text, "muted")
         self._text.setMaximumWidth(520)
         self._text.setMinimumWidth(320)
-        self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
-        self._text.setOpenExternalLinks(True)
+        self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._lay_out(buttons)
         self._on_theme_changed()
         theme.changed.connect(self._on_theme_changed)
@@ -79,5 +78,6 @@ def _centred(text: str, tone: str) -> QLabel:
     label = QLabel(text)
     label.setProperty("tone", tone)
     label.setWordWrap(True)
+    label.setTextFormat(Qt.TextFormat.PlainText)
     label.setAlignment(Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop)
     return label

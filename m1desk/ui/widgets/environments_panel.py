@@ -13,6 +13,7 @@ from m1desk.engines.environments.words import describe, size_words
 from m1desk.ui.units import bytes_pair, bytes_text
 from m1desk.ui.viewmodels.environments import M1_CLASS
 from m1desk.ui.widgets.confirm import confirm
+from m1desk.ui.widgets.plain_tip import plain_tip
 from m1desk.ui.widgets.settings_card import SettingsCard
 from m1desk.ui.widgets.vllm_here_dialog import VllmHereDialog
 
@@ -241,7 +242,7 @@ class EnvironmentsPanel(SettingsCard):
         elif now.total_bytes:
             parts.append(bytes_text(now.total_bytes))
         self._progress.setText("  ".join(parts))
-        self._progress.setToolTip(now.line)
+        self._progress.setToolTip(plain_tip(now.line))
 
     def _on_busy_changed(self, busy: bool) -> None:  # noqa: FBT001 - a Qt signal's value
         for button in (*self._beginning, *self._list.findChildren(QPushButton)):

@@ -21,6 +21,7 @@ from m1desk.ui.viewmodels.fit_panel import (
 from m1desk.ui.widgets.calm_fields import whole_number
 from m1desk.ui.widgets.fit_exact import ExactLine
 from m1desk.ui.widgets.memory_bar import MemoryBars
+from m1desk.ui.widgets.plain_tip import plain_tip
 from m1desk.ui.widgets.text_label import text_label
 from m1desk.ui.widgets.variant_table import download_text
 
@@ -162,7 +163,9 @@ class FitPanel(QWidget):
         row, plan = self._variants.selected_row, self._variants.selected_plan
         self._name.setText(row.name if row else "")
         self.download.setEnabled(row is not None and row.repository is not None)
-        self.download.setToolTip(download_text(row) if row else "Select a variant first.")
+        self.download.setToolTip(
+            plain_tip(download_text(row)) if row else "Select a variant first."
+        )
         self._exact.show_wish(row.variant if row else None, self._variants.wished)
         for part in (self.bars, self._speeds, self._reasons):
             part.setVisible(plan is not None)
@@ -215,7 +218,7 @@ class FitPanel(QWidget):
             button.setVisible(place < len(chips))
             if place < len(chips):
                 button.setText(chips[place].label)
-                button.setToolTip(chips[place].text)
+                button.setToolTip(plain_tip(chips[place].text))
                 button.setAccessibleDescription(chips[place].text)
 
     def _on_chip(self, place: int) -> None:

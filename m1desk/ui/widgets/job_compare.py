@@ -27,6 +27,7 @@ from m1desk.ui.widgets.markdown_style import MarkdownStyle
 from m1desk.ui.widgets.open_link import ask_to_open
 from m1desk.ui.widgets.plain_model import Column, PlainTableModel
 from m1desk.ui.widgets.plain_table import make_plain
+from m1desk.ui.widgets.plain_tip import plain_tip
 from m1desk.ui.widgets.text_label import text_label
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ class ComparisonModel(PlainTableModel):
         word, icon, tone = OUTCOMES[cell.outcome]
         if role in {Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole}:
             where = " · ".join(part for part in (cell.left.document, cell.left.question) if part)
-            return (where, cell.left.short or "–", cell.right.short or "–", word)[column]
+            text = (where, cell.left.short or "–", cell.right.short or "–", word)[column]
+            return plain_tip(text) if role == Qt.ItemDataRole.ToolTipRole else text
         if column == OUTCOME and role == Qt.ItemDataRole.DecorationRole:
             return self._theme.icon(icon, getattr(self._theme.palette, tone))
         if column == OUTCOME and role == Qt.ItemDataRole.ForegroundRole:

@@ -96,13 +96,16 @@ class JobEngineCard(SettingsCard):
         )
 
     def set_engine(self, engine: EngineChoice) -> None:
-        """Show what another job was answered by; a model that is gone is none."""
+        """Show what another job was answered by; a model that is gone is none.
+
+        A server that is gone stays chosen: the estimate and the adding say what is wrong with it.
+        """
         self._settings = engine.settings
         path = None if engine.settings is None else str(engine.settings.model_path)
         if engine.server:
             path = f"{_SERVER}{engine.server}"
-            if "://" in engine.server:  # a bare address, which nobody added
-                self.set_servers((engine.server,))
+            # A bare address is in no list, and a server may have been added since ours was read.
+            self.set_servers((engine.server,))
         self.model.setCurrentIndex(max(0, self.model.findData(path)))
         self.context.setValue(engine.settings.context_tokens if engine.settings else 0)
         self.unload.setChecked(engine.unload_after)

@@ -73,15 +73,15 @@ class JobDocuments(QWidget):
         return Corpus(files=tuple(self._files))
 
     def set_corpus(self, corpus: Corpus) -> None:
-        """Show what another job read; a set that is gone is none."""
+        """Show what another job read; a set that is gone leaves nothing chosen."""
         place = self.set.findData(corpus.set_id) if corpus.set_id is not None else -1
         if place >= 0:
             self.set.setCurrentIndex(place)
             self.of_set.setChecked(True)
-        elif corpus.files:
+            self._show_state()
+        else:
             self._files = []
             self.add(corpus.files)
-        self._show_state()
 
     def add(self, paths: Iterable[Path]) -> None:
         """Add files and folders; those that are there already are not added again."""

@@ -26,6 +26,7 @@ from m1desk.ui.viewmodels.jobs_words import (
     time_range,
 )
 from m1desk.ui.widgets.document_words import count_text
+from m1desk.ui.widgets.plain_tip import plain_tip
 from m1desk.ui.widgets.text_label import text_label
 
 if TYPE_CHECKING:
@@ -208,5 +209,5 @@ def _fill(grid: QGridLayout, rows: list[tuple[str, str, str]] | list[Fact], tone
                 label.setText(
                     label.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, 150)
                 )
-                label.setToolTip(text)
+                label.setToolTip(plain_tip(text))
             grid.addWidget(label, number, column, Qt.AlignmentFlag.AlignTop)

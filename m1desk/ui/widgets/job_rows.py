@@ -23,6 +23,7 @@ from PySide6.QtWidgets import QAbstractItemView, QStyleOptionViewItem, QWidget
 from m1desk.ui.viewmodels.jobs_words import STATES, fraction_of, row_details
 from m1desk.ui.widgets.conversation_rows import date_text
 from m1desk.ui.widgets.painted_rows import PaintedRows, RowDelegate
+from m1desk.ui.widgets.plain_tip import plain_tip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +69,8 @@ class JobRowsModel(QAbstractListModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return job.title
         if role in {Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole}:
-            return f"{job.title}\n{row_details(job, self._queue.step_of(job.id))}"
+            text = f"{job.title}\n{row_details(job, self._queue.step_of(job.id))}"
+            return plain_tip(text) if role == Qt.ItemDataRole.ToolTipRole else text
         return None
 
     def flags(self, index: Index) -> Qt.ItemFlag:

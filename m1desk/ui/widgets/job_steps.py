@@ -21,6 +21,7 @@ from m1desk.ui.units import seconds_text
 from m1desk.ui.viewmodels.jobs_words import STEP_KINDS, STEP_STATES
 from m1desk.ui.widgets.plain_model import Column, PlainTableModel
 from m1desk.ui.widgets.plain_table import make_plain
+from m1desk.ui.widgets.plain_tip import plain_tip
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QResizeEvent
@@ -64,7 +65,7 @@ class JobStepsModel(PlainTableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return _text(step, column)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return _tooltip(step)
+            return plain_tip(_tooltip(step))
         _, icon, tone = STEP_STATES[step.state]
         if role == Qt.ItemDataRole.DecorationRole and column == STATE:
             return self._theme.icon(icon, getattr(self._theme.palette, tone))

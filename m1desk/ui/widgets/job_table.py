@@ -25,6 +25,7 @@ from PySide6.QtWidgets import (
 
 from m1desk.jobs.results import ResultTable
 from m1desk.ui.widgets.plain_model import Column, PlainTableModel
+from m1desk.ui.widgets.plain_tip import plain_tip
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QKeyEvent, QResizeEvent
@@ -85,9 +86,8 @@ class JobTableModel(PlainTableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return row.title if cell is None else _cell_text(cell)
         if role in {Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole}:
-            if cell is None:
-                return "\n".join(part for part in (row.title, row.text) if part)
-            return _tooltip(cell)
+            text = _words(row) if cell is None else _tooltip(cell)
+            return plain_tip(text) if role == Qt.ItemDataRole.ToolTipRole else text
         return super().data(index, role)
 
 
@@ -258,6 +258,10 @@ def _cell_text(cell: ResultCell) -> str:
     if cell.answer is None:
         return "Not asked yet" if cell.problem is None else cell.problem.what
     return cell.short or "–"
+
+
+def _words(row: ResultRow) -> str:
+    return "\n".join(part for part in (row.title, row.text) if part)
 
 
 def _tooltip(cell: ResultCell) -> str:

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 from m1desk.ui.viewmodels.jobs_words import KINDS
 from m1desk.ui.widgets.buttons import IconButton
 from m1desk.ui.widgets.confirm import confirm
+from m1desk.ui.widgets.plain_tip import plain_tip
 from m1desk.ui.widgets.text_label import text_label
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ class JobTemplates(QFrame):
         for template in (None, *templates):
             item = QListWidgetItem(_NONE if template is None else template.title)
             item.setData(_ROLE, template)
-            item.setToolTip(_describe(template))
+            item.setToolTip(plain_tip(_describe(template)))
             self.list.addItem(item)
             if template is not None and template.name == wanted:
                 self.list.setCurrentItem(item)
@@ -150,7 +151,7 @@ class JobTemplates(QFrame):
         else:
             text, details = _problems_text(problems), _problem_details(problems)
         self._problem.setText(text)
-        self._problem.setToolTip(details)
+        self._problem.setToolTip(plain_tip(details))
         self._problem.setVisible(bool(text))
 
     def _on_current(self) -> None:

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 
 from m1desk.ui.theme import set_look
 from m1desk.ui.widgets.elided_label import ElidedLabel
+from m1desk.ui.widgets.plain_tip import plain_tip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,7 +102,7 @@ class LoadFrame(QDialog):
         self._problem.setVisible(bool(text))
         set_look(self._problem, "tone", "muted" if is_wait else "danger")
         self._load.setEnabled(not text)
-        self._load.setToolTip(text)
+        self._load.setToolTip(plain_tip(text))
         self._load.setAccessibleDescription(text)
 
     def event(self, event: QEvent) -> bool:

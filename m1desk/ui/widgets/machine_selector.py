@@ -11,6 +11,7 @@ from m1desk.ui.theme import set_look
 from m1desk.ui.viewmodels.discover_machine import machine_text
 from m1desk.ui.widgets.calm_fields import choice
 from m1desk.ui.widgets.elided_label import ElidedLabel
+from m1desk.ui.widgets.plain_tip import plain_tip
 
 if TYPE_CHECKING:
     from m1desk.errors import M1DeskError
@@ -80,7 +81,7 @@ class MachineSelector(QWidget):
             return
         self._say("")
         about = "\n".join((machine_text(current.machine), *current.machine.sources))
-        self._box.setToolTip(about)
+        self._box.setToolTip(plain_tip(about))
         self._box.setAccessibleDescription(about)
 
     def _say(self, text: str, tone: str = "caption") -> None:

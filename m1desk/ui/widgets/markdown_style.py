@@ -20,6 +20,7 @@ from PySide6.QtGui import (
 )
 
 from m1desk.ui.theme import code_font, text_font
+from m1desk.ui.widgets.plain_tip import plain_tip
 
 if TYPE_CHECKING:
     from m1desk.ui.tokens import Metrics, Palette
@@ -117,7 +118,7 @@ class MarkdownStyle:
             form = QTextCharFormat(form)
             form.setAnchor(True)
             form.setAnchorHref(span.href)
-            form.setToolTip(span.href)
+            form.setToolTip(plain_tip(span.href))
         return form
 
     def _make_char(self, look: _Look) -> QTextCharFormat:

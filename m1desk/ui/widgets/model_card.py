@@ -23,6 +23,7 @@ from m1desk.ui.theme import set_look
 from m1desk.ui.units import context_text, loading_text
 from m1desk.ui.widgets.buttons import IconButton
 from m1desk.ui.widgets.elided_label import ElidedLabel
+from m1desk.ui.widgets.plain_tip import plain_tip
 
 if TYPE_CHECKING:
     from m1desk.engines.status import EngineStatus
@@ -129,7 +130,7 @@ class ModelCard(QFrame):
         self._button.setText("Stop" if loading else "Unload" if self._loaded else "Load…")
         self._button.setAccessibleName(f"{self._button.text()} {self.entry.title}")
         self._button.setEnabled(self._loaded or not self.entry.problem)
-        self._button.setToolTip("" if self._button.isEnabled() else self.entry.problem)
+        self._button.setToolTip("" if self._button.isEnabled() else plain_tip(self.entry.problem))
 
     def show_check(self, check: CheckState | None) -> None:
         """Show how far a check is, or what it found."""

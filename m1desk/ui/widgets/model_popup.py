@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
 from m1desk.ui.theme import text_font
 from m1desk.ui.units import context_text
 from m1desk.ui.widgets.elided_label import ElidedLabel
+from m1desk.ui.widgets.plain_tip import plain_tip
 from m1desk.ui.widgets.separator import separator
 
 if TYPE_CHECKING:
@@ -197,7 +198,7 @@ class ModelPopup(QFrame):
             item.setData(_PATH, entry.path)
             item.setData(_DETAIL, entry.problem or entry.detail)
             item.setData(_FAULTY, bool(entry.problem))
-            item.setToolTip(str(entry.path))
+            item.setToolTip(plain_tip(str(entry.path)))
             self._list.addItem(item)
         count = self._list.count()
         self._list.setVisible(count > 0)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
 
+from m1desk.ui.widgets.plain_tip import plain_tip
+
 if TYPE_CHECKING:
     Index = QModelIndex | QPersistentModelIndex
 
@@ -54,7 +56,7 @@ class PlainTableModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return column.name
         if role == Qt.ItemDataRole.ToolTipRole:
-            return column.meaning or None
+            return plain_tip(column.meaning) or None
         return _alignment(column) if role == Qt.ItemDataRole.TextAlignmentRole else None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:  # noqa: ANN401 - Qt's

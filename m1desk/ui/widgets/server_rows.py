@@ -8,6 +8,7 @@ from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, QRect, Qt
 from PySide6.QtGui import QColor, QFont, QPainter
 
 from m1desk.ui.widgets.painted_rows import PaintedRows, RowDelegate, RowsModel
+from m1desk.ui.widgets.plain_tip import plain_tip
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QStyleOptionViewItem, QWidget
@@ -37,7 +38,7 @@ class _Model(RowsModel):
         if role == _IN_USE_ROLE:
             return is_used
         if role == Qt.ItemDataRole.ToolTipRole:
-            return f"{profile.name}\n{profile.base_url}"
+            return plain_tip(f"{profile.name}\n{profile.base_url}")
         if role == Qt.ItemDataRole.AccessibleTextRole:
             return f"{profile.name}, {profile.base_url}{', in use' if is_used else ''}"
         return None

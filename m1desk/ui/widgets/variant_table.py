@@ -12,6 +12,7 @@ from m1desk.ui.units import bytes_text, context_text
 from m1desk.ui.viewmodels.fit_panel import speed_range, verdict_look
 from m1desk.ui.widgets.plain_model import Column, PlainTableModel
 from m1desk.ui.widgets.plain_table import make_plain
+from m1desk.ui.widgets.plain_tip import plain_tip
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QResizeEvent
@@ -64,7 +65,7 @@ class VariantTableModel(PlainTableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return _text(row, plan, column)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return _tooltip(row, plan, column)
+            return plain_tip(_tooltip(row, plan, column))
         if role == Qt.ItemDataRole.ForegroundRole:
             return self._colour(plan, column)
         if role == Qt.ItemDataRole.DecorationRole:

@@ -7,6 +7,10 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 from support.certificates import Authority
 from support.examining import examine, failed_steps
 from support.llama_cpp_server import running_llama_cpp_server
@@ -68,6 +72,31 @@ async def test_a_chat_with_llama_cpp_server(llama_cpp_server: str) -> None:
         assert await client.count_text("hello") > 0
         assert client.abilities.counts_text_at == ("/extras/tokenize/count", "input")
         assert not client.abilities.counts_messages
+
+
+async def _models(_request: Request) -> Response:
+    return JSONResponse({"data": [{"id": "m", "owned_by": "llamacpp"}]})
+
+
+async def _tokenize(request: Request) -> Response:
+    """Count the words of "content", and where there is none nothing, without a complaint."""
+    content = (await request.json()).get("content", "")
+    return JSONResponse({"tokens": list(range(len(content.split())))})
+
+
+async def test_a_tokenizer_that_overlooks_messages_is_not_taken_to_count_them() -> None:
+    """llama-server answers so: a question about documents was refused for its odd answer."""
+    app = Starlette(
+        routes=[
+            Route("/v1/models", _models),
+            Route("/tokenize", _tokenize, methods=["POST"]),
+        ]
+    )
+    with serving(app) as url:
+        async with connect(ServerProfile("other", url), SECRETS, Folders.resolve()) as client:
+            assert not client.counts_exactly
+            assert await client.count_tokens(HELLO.messages) == 2 + 8  # 5 characters, one message
+            assert await client.count_text("one two three") == 3
 
 
 def locations(engine: str) -> dict[str, str]:
