@@ -36,12 +36,12 @@ def test_it_answers_most_questions_about_the_samples(engine: Any) -> None:
     score = score_samples(lambda messages, _wanted: engine.answer(messages))
     asked = json.loads(SAMPLE_QUESTIONS.read_text("utf-8"))
     assert score.asked + score.absent_asked == len(asked)
-    assert score.both >= 17, "\n".join(score.wrong)  # 18 of 19 when it was made
+    assert score.both >= 18, "\n".join(score.wrong)  # all 19 when it was made
     assert score.absent == score.absent_asked
 
 
 def test_it_answers_about_documents_it_never_saw(engine: Any) -> None:
-    score = score_documents(lambda messages, _wanted: engine.answer(messages), 2000, 8)
+    score = score_documents(lambda messages, _wanted: engine.answer(messages), 2000, 25)
     assert score.both >= 0.9 * score.asked, "\n".join(score.wrong)
     assert score.false_absent <= 0.05 * score.asked
 

@@ -35,13 +35,16 @@ class Recipe:
 
     Attributes:
         steps: of the optimizers.
+        restart: the step at which the rates have fallen to nothing once; from there on everything
+            that goes by the steps (rates, lengths, shares) is as in a run that had none, so that
+            the rates rise once more and fall (warm restart, Loshchilov and Hutter 2017). 0: none.
         document_tokens, app_tokens: in a step, about documents and about the app.
         layers: alternately of lightning and of softmax attention, lightning first.
         heads: of attention; together they are as wide as the model.
         shards: parts of a step; each can be computed by a process of its own.
         shortest, longest: characters of a document set.
-        growing: share of the steps after which document sets have their full length.
-        falling: share of the steps, the last ones, in which the learning rates fall.
+        growing: share of the steps to `end` after which document sets have their full length.
+        falling: share of the steps to `end`, the last ones, in which the learning rates fall.
         new, mentions: shares of facts and of questions (see `Mix`) in training; they fall evenly to
             a third. What can be guessed is learnt by heart; finding and copying are not.
         other_weight: of the loss outside answers.
@@ -50,7 +53,8 @@ class Recipe:
     """
 
     seed: int = 1
-    steps: int = 3300
+    steps: int = 5500
+    restart: int = 3300
     vocabulary: int = 1024
     layers: int = 4
     heads: int = 4
@@ -68,6 +72,10 @@ class Recipe:
     other_weight: float = 0.03
     opening_weight: float = 0.2
     balance_weight: float = 0.01
+
+    def end(self, step: int) -> int:
+        """The step towards which this one goes: that of the restart, or the last."""
+        return self.restart if step < self.restart else self.steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +111,13 @@ class Corpus:
     def _mix(self, step: int) -> Mix:
         """What can't be learnt by heart: much of it at first, a third of that at the end."""
         recipe = self.recipe
-        left = 1 - step / recipe.steps / 1.5
+        left = 1 - step / recipe.end(step) / 1.5
         return Mix(new=recipe.new * left, mentions=recipe.mentions * left)
 
     def _characters(self, step: int) -> float:
         """How long the step's document sets are: long ones come in by and by."""
         recipe = self.recipe
-        progress = min(1.0, step / (recipe.growing * recipe.steps))
+        progress = min(1.0, step / (recipe.growing * recipe.end(step)))
         longest = recipe.shortest * 2 * (recipe.longest / recipe.shortest / 2) ** progress
         even = Random(f"{recipe.seed} {step}").uniform(math.log(recipe.shortest), math.log(longest))
         return math.exp(even)
@@ -281,7 +289,8 @@ class Training:
 
     def _set_rates(self) -> None:
         recipe = self.recipe
-        left = (recipe.steps - self.step) / (recipe.falling * recipe.steps)
+        end = recipe.end(self.step)
+        left = (end - self.step) / (recipe.falling * end)
         factor = min(1.0, (self.step + 1) / 100, left)
         rates = (recipe.matrix_rate, recipe.other_rate)
         for optimizer, rate in zip(self.optimizers, rates, strict=True):
