@@ -26,7 +26,15 @@ from kinds import ABSENT
 from model import WIDTH, DemoModel, DemoShape
 from optimizer import make_optimizers
 from torch import Tensor
-from vocabulary import NOWHERE, PADDING, Chat, Encoder, Vocabulary, train_vocabulary
+from vocabulary import (
+    NOWHERE,
+    OPENING_TOKENS,
+    PADDING,
+    Chat,
+    Encoder,
+    Vocabulary,
+    train_vocabulary,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,27 +42,28 @@ class Recipe:
     """How to train.
 
     Attributes:
-        steps: of the optimizers.
-        restart: the step at which the rates have fallen to nothing once; from there on everything
-            that goes by the steps (rates, lengths, shares) is as in a run that had none, so that
-            the rates rise once more and fall (warm restart, Loshchilov and Hutter 2017). 0: none.
+        ends: the steps at which the rates have fallen to nothing, the last step last. Up to each of
+            them, all that goes by the steps (rates, lengths, shares) is as in a run that ends
+            there; after it the rates rise and fall anew (warm restarts, Loshchilov and Hutter
+            2017).
         document_tokens, app_tokens: in a step, about documents and about the app.
         layers: alternately of lightning and of softmax attention, lightning first.
         heads: of attention; together they are as wide as the model.
         shards: parts of a step; each can be computed by a process of its own.
         shortest, longest: characters of a document set.
-        growing: share of the steps to `end` after which document sets have their full length.
-        falling: share of the steps to `end`, the last ones, in which the learning rates fall.
+        growing: share of the steps up to an end after which document sets have their full length.
+        falling: share of the steps up to an end, the last ones, in which the learning rates fall.
         new, mentions: shares of facts and of questions (see `Mix`) in training; they fall evenly to
             a third. What can be guessed is learnt by heart; finding and copying are not.
         other_weight: of the loss outside answers.
         opening_weight: of knowing, at each token of the documents, what its sentence begins with:
             the first word of a quote is what a model of this size hardly finds by itself.
+        following_from: the step from which on the tokens after that one are asked for too: many
+            sentences begin with the same word.
     """
 
     seed: int = 1
-    steps: int = 5500
-    restart: int = 3300
+    ends: tuple[int, ...] = (3300, 5500, 8500)
     vocabulary: int = 1024
     layers: int = 4
     heads: int = 4
@@ -71,11 +80,12 @@ class Recipe:
     other_rate: float = 0.003
     other_weight: float = 0.03
     opening_weight: float = 0.2
+    following_from: int = 5500
     balance_weight: float = 0.01
 
     def end(self, step: int) -> int:
-        """The step towards which this one goes: that of the restart, or the last."""
-        return self.restart if step < self.restart else self.steps
+        """The end towards which a step goes."""
+        return next(end for end in self.ends if step < end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +95,7 @@ class Batch:
     Attributes:
         tokens: their ids.
         weights: of the loss of predicting that token.
-        openings: what the token's sentence begins with, or NOWHERE.
+        openings: what the token's sentence begins with; (rows, tokens, OPENING_TOKENS).
     """
 
     tokens: Tensor
@@ -139,7 +149,7 @@ class Corpus:
         padding = self.encoder.vocabulary.special(PADDING)
         tokens = torch.full((len(chats), length), padding)
         weights = torch.zeros(len(chats), length)
-        openings = torch.full((len(chats), length), NOWHERE)
+        openings = torch.full((len(chats), length, OPENING_TOKENS), NOWHERE)
         for row, chat in enumerate(chats):
             size = len(chat.ids)
             tokens[row, :size] = torch.tensor(chat.ids)
@@ -207,7 +217,7 @@ class Training:
         """Train to the end, or for so many minutes."""
         end = time.monotonic() + minutes * 60
         began, tokens, losses = time.monotonic(), 0, []
-        while self.step < self.recipe.steps and self._goes_on(end):
+        while self.step < self.recipe.ends[-1] and self._goes_on(end):
             loss, size = self.one_step()
             losses.append(loss)
             tokens += size
@@ -259,23 +269,26 @@ class Training:
     def _learn(self, batch: Batch, weight: float) -> float:
         """Add the gradients of a batch; `weight` is what its losses are divided by."""
         with torch.autocast("cpu", torch.bfloat16):
-            logits, openings = self.model.with_openings(batch.tokens[:, :-1])
+            logits, *openings = self.model.with_openings(batch.tokens[:, :-1], self._after())
         loss = F.cross_entropy(
             logits.flatten(0, 1).float(), batch.tokens[:, 1:].flatten(), reduction="none"
         )
         mean = (loss * batch.weights[:, 1:].flatten()).sum() / weight
         balance = self.recipe.balance_weight / 4 * self.model.balance_loss()
-        (mean + balance + self._opening_loss(openings, batch)).backward()
+        (mean + balance + self._opening_loss(*openings, batch)).backward()
         return float(mean.detach())
 
-    def _opening_loss(self, logits: Tensor, batch: Batch) -> Tensor:
+    def _after(self) -> slice | None:
+        """Where it is asked what follows the sentence's first token: each third token is enough."""
+        return slice(self.step % 3, None, 3) if self.step >= self.recipe.following_from else None
+
+    def _opening_loss(self, first: Tensor, following: Tensor | None, batch: Batch) -> Tensor:
         """How badly the sentences' first tokens are known; 0 where none is to be known."""
-        wanted = batch.openings[:, :-1].flatten()
-        loss = F.cross_entropy(
-            logits.flatten(0, 1).float(), wanted, reduction="sum", ignore_index=NOWHERE
-        )
-        known = max(1, int((wanted != NOWHERE).sum()))
-        return self.recipe.opening_weight / self.recipe.shards * loss / known
+        wanted = batch.openings[:, :-1]
+        loss = _mean_loss(first, wanted[..., 0])
+        if following is not None:
+            loss = loss + _mean_loss(following, wanted[:, self._after(), 1:])
+        return self.recipe.opening_weight / self.recipe.shards * loss
 
     def _share_gradients(self) -> None:
         """Sum the gradients over all processes, in one message."""
@@ -295,6 +308,15 @@ class Training:
         rates = (recipe.matrix_rate, recipe.other_rate)
         for optimizer, rate in zip(self.optimizers, rates, strict=True):
             optimizer.param_groups[0]["lr"] = rate * factor
+
+
+def _mean_loss(logits: Tensor, wanted: Tensor) -> Tensor:
+    """The mean loss over what is wanted somewhere; 0 where nothing is."""
+    known = max(1, int((wanted != NOWHERE).sum()))
+    losses = F.cross_entropy(
+        logits.flatten(0, -2).float(), wanted.flatten(), reduction="sum", ignore_index=NOWHERE
+    )
+    return losses / known
 
 
 def initialized(model: DemoModel) -> DemoModel:
@@ -393,7 +415,10 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=1e9, help="stop then; go on later")
     for setting in fields(Recipe):
         option = f"--{setting.name.replace('_', '-')}"
-        parser.add_argument(option, type=type(setting.default), default=setting.default)
+        if isinstance(setting.default, tuple):
+            parser.add_argument(option, type=int, nargs="+", default=setting.default)
+        else:
+            parser.add_argument(option, type=type(setting.default), default=setting.default)
     parser.add_argument("--processes", type=int, choices=(1, 2), default=2)
     arguments = parser.parse_args()
     arguments.run.mkdir(parents=True, exist_ok=True)
@@ -403,9 +428,8 @@ def main() -> None:
     os.environ.setdefault("MALLOC_TOP_PAD_", "268435456")
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     (arguments.run / "meeting").unlink(missing_ok=True)
-    recipe = Recipe(
-        **{setting.name: getattr(arguments, setting.name) for setting in fields(Recipe)}
-    )
+    settings = {setting.name: getattr(arguments, setting.name) for setting in fields(Recipe)}
+    recipe = Recipe(**settings | {"ends": tuple(arguments.ends)})
     make_vocabulary(arguments.run, recipe)
     torch.multiprocessing.spawn(
         work,
