@@ -203,8 +203,10 @@ class Campaign:
     def kill_now(self, which: str) -> bool:
         for path in self.folders.runs.glob("*.json"):
             with contextlib.suppress(OSError, ValueError, KeyError):
-                os.kill(json.loads(path.read_text())[which]["pid"], signal.SIGKILL)
-                return True
+                process = json.loads(path.read_text())[which]
+                if process is not None:  # the guard runs before there is an engine
+                    os.kill(process["pid"], signal.SIGKILL)
+                    return True
         return False
 
 

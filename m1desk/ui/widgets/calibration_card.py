@@ -46,6 +46,7 @@ class CalibrationCard(SettingsCard):
         table.setLayout(self._grid)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._note = QLabel()
+        self._note.setTextFormat(Qt.TextFormat.PlainText)
         self._note.setWordWrap(True)
         self._note.setProperty("tone", "caption")
         self._progress = QLabel()

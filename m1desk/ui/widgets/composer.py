@@ -44,6 +44,7 @@ class Composer(QFrame):
         self.field = _Field()
         self.gauge = ContextGauge(theme)
         self._hint = QLabel()
+        self._hint.setTextFormat(Qt.TextFormat.PlainText)
         self._hint.setProperty("tone", "caption")
         self._note = QLabel()
         self._note.setProperty("tone", "caption")

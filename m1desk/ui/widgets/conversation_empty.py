@@ -61,6 +61,7 @@ class ConversationEmpty(QWidget):
         self._title = QLabel()
         self._title.setProperty("tone", "heading")
         self._text = QLabel()
+        self._text.setTextFormat(Qt.TextFormat.PlainText)
         self._text.setProperty("tone", "muted")
         self._load = QPushButton("Load model…")
         self._load.setProperty("kind", "primary")

@@ -60,6 +60,7 @@ class DocumentThread(QScrollArea):
         self._layout = QVBoxLayout(self._column)
         self._more = QPushButton("Show earlier questions")
         self._hint = QLabel()
+        self._hint.setTextFormat(Qt.TextFormat.PlainText)
         self._set_up()
 
     def _set_up(self) -> None:

@@ -171,7 +171,9 @@ class EnvironmentsPanel(SettingsCard):
         layout.setSpacing(self._theme.metrics.space_m)
         texts = QVBoxLayout()
         texts.setSpacing(2)
-        texts.addWidget(QLabel(name))
+        title = QLabel(name)
+        title.setTextFormat(Qt.TextFormat.PlainText)
+        texts.addWidget(title)
         explained = _text("caption")
         explained.setText(words)
         texts.addWidget(explained)
@@ -263,6 +265,7 @@ def _is_llama(kept: KeptEnvironment) -> bool:
 
 def _text(tone: str) -> QLabel:
     label = QLabel()
+    label.setTextFormat(Qt.TextFormat.PlainText)
     label.setProperty("tone", tone)
     label.setWordWrap(True)
     label.setVisible(tone != "danger")

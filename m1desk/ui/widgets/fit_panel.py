@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from m1desk.ui.icons import icon_pixmap
@@ -58,6 +58,7 @@ class FitPanel(QWidget):
         self._variants = variants
         self._icon = QLabel()
         self._name = QLabel()
+        self._name.setTextFormat(Qt.TextFormat.PlainText)
         self._name.setProperty("tone", "strong")
         self._verdict = QLabel()
         self.download = QPushButton("Download")

@@ -90,6 +90,7 @@ class LoadFrame(QDialog):
             caption = QLabel(name)
             caption.setProperty("tone", "caption")
             label = ElidedLabel(value, tone="strong") if column < _GIVING_WAY else QLabel(value)
+            label.setTextFormat(Qt.TextFormat.PlainText)
             label.setProperty("tone", "strong")
             label.setAccessibleName(f"{name}: {value}")
             self._facts.addWidget(caption, 0, column)

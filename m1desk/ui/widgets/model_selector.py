@@ -43,6 +43,7 @@ class _Face(QPushButton):
         self._icon = QLabel()
         self.name = ElidedLabel(tone="strong", mode=Qt.TextElideMode.ElideMiddle)
         self.detail = QLabel()
+        self.detail.setTextFormat(Qt.TextFormat.PlainText)
         self.detail.setProperty("tone", "muted")
         self._chevron = QLabel()
         self.progress = QProgressBar(self)
