@@ -142,9 +142,8 @@ class Encoder:
         begun, read, openings = -1, 0, []
         opening: list[int] = []
         for _, end in self._tokenizer.encode(text).offsets:
-            if begun + 1 < len(places) and places[begun + 1] < end:
-                while begun + 1 < len(places) and places[begun + 1] < end:
-                    begun += 1
+            while begun + 1 < len(places) and places[begun + 1] < end:
+                begun += 1
                 opening, read = self.text(sentences[begun].rstrip())[:OPENING_TOKENS], 0
             read += 1
             known = opening[:read]
