@@ -81,10 +81,10 @@ def session(app: App, qtbot: QtBot, name: str) -> list[str]:
 def ask_about(app: App, qtbot: QtBot, note: Path, folder: Path) -> str:
     """Have the server in use asked about a document; the answer is exported too."""
     documents = app.parts.documents_desk.documents
+    before = documents.files.set_id
     app.parts.documents_desk.open_paths((note,))
     qtbot.waitUntil(
-        lambda: documents.files.set_id is not None and documents.budget.budget is not None,
-        timeout=SLOW,
+        lambda: documents.files.set_id != before and documents.reason == "", timeout=SLOW
     )
     documents.ask("Where is it?")
     questions = documents.questions
