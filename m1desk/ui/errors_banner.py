@@ -10,7 +10,6 @@ from PySide6.QtWidgets import (
     QApplication,
     QFrame,
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -19,7 +18,7 @@ from PySide6.QtWidgets import (
 from m1desk.ui.icons import icon_pixmap
 from m1desk.ui.theme import set_look
 from m1desk.ui.widgets.buttons import IconButton
-from m1desk.ui.widgets.text_label import text_label
+from m1desk.ui.widgets.label import Label, Paragraph
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,9 +72,9 @@ class ErrorBanner(QWidget):
         self._theme = theme
         self._notice: Notice | None = None
         self._frame = QFrame()
-        self._icon = QLabel()
-        self._what = text_label("strong")
-        self._more = text_label("muted")
+        self._icon = Label()
+        self._what = Paragraph(tone="strong")
+        self._more = Paragraph(tone="muted")
         self._steps = QHBoxLayout()
         self._close = IconButton(theme, "close", "Dismiss this message")
         self._close.clicked.connect(self.dismiss)

@@ -9,7 +9,6 @@ from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
-    QLabel,
     QPlainTextEdit,
     QPushButton,
     QVBoxLayout,
@@ -17,6 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from m1desk.ui.theme import code_font
+from m1desk.ui.widgets.label import Label, Paragraph
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,10 +37,7 @@ class UnexpectedErrorDialog(QDialog):
         self.setWindowTitle("Unexpected error")
         self.setModal(False)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self._what = QLabel()
-        self._what.setProperty("tone", "title")
-        self._what.setTextFormat(Qt.TextFormat.PlainText)
-        self._what.setWordWrap(True)
+        self._what = Label(tone="title", wraps=True)
         self._account = QPlainTextEdit()
         self._account.setReadOnly(True)
         self._account.setFont(code_font(12))
@@ -57,12 +54,12 @@ class UnexpectedErrorDialog(QDialog):
             self._account.appendPlainText(f"{what}\n\n{account}\n")
 
     def _lay_out(self) -> None:
-        why = QLabel(
+        why = Label(
             "This is a fault of the app, not of yours. What you were doing may not have been "
-            "finished; your conversations are saved. The account below is in the log too."
+            "finished; your conversations are saved. The account below is in the log too.",
+            tone="muted",
+            wraps=True,
         )
-        why.setWordWrap(True)
-        why.setProperty("tone", "muted")
         buttons = QDialogButtonBox()
         copy = QPushButton("Copy account")
         copy.clicked.connect(self._on_copy)
@@ -102,11 +99,7 @@ class FatalErrorDialog(QDialog):
         for text, tone in ((error.what, "title"), (error.why, "muted"), (error.todo, "body")):
             if not text:
                 continue
-            label = QLabel(text)
-            label.setTextFormat(Qt.TextFormat.PlainText)
-            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-            label.setProperty("tone", tone)
-            label.setWordWrap(True)
+            label = Paragraph(text, tone=tone)
             layout.addWidget(label)
         self._buttons = QDialogButtonBox()
         self._buttons.addButton(QDialogButtonBox.StandardButton.Close)

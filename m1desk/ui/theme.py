@@ -3,7 +3,7 @@
 Widgets are styled by properties that the stylesheet knows (see `stylesheet.py`):
 
 * QPushButton / QToolButton: `kind` = "primary" | "ghost" | "danger" | (none: outlined)
-* QLabel: `tone` = "heading" | "title" | "body" | "strong" | "muted" | "faint" | "caption" |
+* Label: `tone` = "heading" | "title" | "body" | "strong" | "muted" | "faint" | "caption" |
   "danger" | "warning" | "success"
 * QFrame: `card` = True (a rounded card on the window), `panel` = True (the sidebar's ground)
 """

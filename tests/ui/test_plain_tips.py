@@ -1,4 +1,4 @@
-"""Tooltips show names, quotes and answers as they are, whatever HTML stands in them."""
+"""Labels and tooltips show names, quotes and answers as they are, whatever HTML stands in them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from m1desk.ui.widgets.buttons import IconButton
 from m1desk.ui.widgets.document_quotes import QuoteRow
 from m1desk.ui.widgets.elided_label import ElidedLabel
 from m1desk.ui.widgets.job_table import JobTableModel
+from m1desk.ui.widgets.label import Label, Paragraph
 from m1desk.ui.widgets.plain_tip import plain_tip
 
 if TYPE_CHECKING:
@@ -52,6 +53,18 @@ def test_a_text_is_shown_as_it_is(text: str) -> None:
 
 def test_what_is_plain_stays_what_it_is() -> None:
     assert plain_tip("if a < b:\n    stop") == "if a < b:\n    stop"
+
+
+@pytest.mark.parametrize("kind", [Label, ElidedLabel, Paragraph])
+def test_a_label_has_room_for_every_character_of_a_name(
+    kind: type[Label], theme: Theme, qtbot: QtBot
+) -> None:
+    label = kind(NAME)
+    qtbot.addWidget(label)
+    label.setWordWrap(False)
+    text = label.fontMetrics().boundingRect(NAME)
+    assert label.sizeHint().width() >= text.width()  # as a heading it would be shorter, and higher
+    assert label.sizeHint().height() < 2 * text.height()
 
 
 def test_a_quote_of_a_document_draws_no_heading(theme: Theme, qtbot: QtBot) -> None:

@@ -15,7 +15,6 @@ from PySide6.QtCore import (
 )
 from PySide6.QtGui import QColor, QFont, QPainter
 from PySide6.QtWidgets import (
-    QLabel,
     QLineEdit,
     QListView,
     QPushButton,
@@ -27,6 +26,7 @@ from PySide6.QtWidgets import (
 )
 
 from m1desk.ui.theme import set_look, text_font
+from m1desk.ui.widgets.label import Label
 from m1desk.ui.widgets.plain_tip import plain_tip
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class DiscoverList(QWidget):
         self.search = QLineEdit()
         self.button = QPushButton("Search the Hub")
         self.retry = QPushButton("Try again")
-        self._status = QLabel()
+        self._status = Label(wraps=True)
         self.view = QListView()
         self._set_up(theme)
         self._lay_out(theme)
@@ -159,8 +159,6 @@ class DiscoverList(QWidget):
         self.search.setToolTip("Narrows the list; Enter searches the Hub")
         self.search.setClearButtonEnabled(True)
         self.button.setToolTip("Ask the model hub for GGUF repositories of this name")
-        self._status.setWordWrap(True)
-        self._status.setTextFormat(Qt.TextFormat.PlainText)
         view = self.view
         view.setModel(self._rows)
         view.setItemDelegate(_Delegate(theme, view))

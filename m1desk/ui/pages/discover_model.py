@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QSplitter,
     QStackedWidget,
@@ -23,6 +22,7 @@ from m1desk.ui.widgets.empty_state import EmptyState
 from m1desk.ui.widgets.fit_controls import FitControls
 from m1desk.ui.widgets.fit_panel import FitPanel
 from m1desk.ui.widgets.fit_vllm import VllmPanel
+from m1desk.ui.widgets.label import Label
 from m1desk.ui.widgets.machine_selector import MachineSelector
 from m1desk.ui.widgets.scrolled import scrolled
 from m1desk.ui.widgets.variant_table import VariantTable
@@ -64,10 +64,10 @@ class ModelPane(QWidget):
         self.fit = FitPanel(theme, parts.variants, parts.exact)
         self.cost = CostPanel(theme, parts.cost)
         self.vllm = VllmPanel(theme, parts.variants, parts.machines)
-        self.notice = QLabel()
+        self.notice = Label(wraps=True)
         self.retry = QPushButton("Try again")
         self._stack = QStackedWidget()
-        self._waiting = QLabel()
+        self._waiting = Label(tone="muted")
         self.ask = QPushButton("Look up its files")
         self.ask.setProperty("kind", "primary")
         self._unknown = EmptyState(theme, "model", "", _UNKNOWN, buttons=(self.ask,))
@@ -92,7 +92,6 @@ class ModelPane(QWidget):
         layout.addLayout(self._notice_row())
         layout.addWidget(self._stack, 1)
         self._waiting.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._waiting.setProperty("tone", "muted")
         fits = (self._splitter(), scrolled(self.vllm))
         for part in (*fits, self._unknown, self._failed, self._waiting):
             self._stack.addWidget(part)
@@ -118,8 +117,6 @@ class ModelPane(QWidget):
         return row
 
     def _notice_row(self) -> QHBoxLayout:
-        self.notice.setWordWrap(True)
-        self.notice.setTextFormat(Qt.TextFormat.PlainText)
         row = QHBoxLayout()
         row.setSpacing(self._theme.metrics.space_m)
         row.addWidget(self.notice, 1)

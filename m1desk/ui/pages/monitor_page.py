@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from m1desk.ui.units import bytes_text
 from m1desk.ui.viewmodels.devices import DeviceBoard
@@ -16,6 +16,7 @@ from m1desk.ui.widgets.device_table import DeviceTable
 from m1desk.ui.widgets.elided_label import ElidedLabel
 from m1desk.ui.widgets.engine_log import EngineLog
 from m1desk.ui.widgets.graph_panel import Curve, GraphPanel
+from m1desk.ui.widgets.label import Label
 from m1desk.ui.widgets.tile import Tile
 
 if TYPE_CHECKING:
@@ -154,8 +155,7 @@ class MonitorPage(QWidget):
 
     def _lay_out(self) -> None:
         metrics = self._theme.metrics
-        title = QLabel("Monitor")
-        title.setProperty("tone", "heading")
+        title = Label("Monitor", tone="heading")
         head = QVBoxLayout()
         head.setSpacing(metrics.space_xs)
         head.addWidget(title)

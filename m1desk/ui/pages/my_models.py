@@ -10,7 +10,6 @@ from PySide6.QtCore import QTimer, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import (
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QPushButton,
     QScrollArea,
@@ -25,6 +24,7 @@ from m1desk.ui.widgets.calm_fields import choice
 from m1desk.ui.widgets.drop_overlay import DropOverlay, dropped_models
 from m1desk.ui.widgets.elided_label import ElidedLabel
 from m1desk.ui.widgets.empty_state import EmptyState
+from m1desk.ui.widgets.label import Label
 from m1desk.ui.widgets.model_card import ModelCard
 from m1desk.ui.widgets.model_removal import ask_to_delete, tell_in_use
 from m1desk.ui.widgets.scrolled import scrolled
@@ -96,8 +96,7 @@ class MyModels(QWidget):
         self._order = choice("Order of models", _ORDERS)
         self._stack = QStackedWidget()
         self._column = QVBoxLayout()
-        self._nothing = QLabel("No model has these words.")
-        self._nothing.setProperty("tone", "muted")
+        self._nothing = Label("No model has these words.", tone="muted")
         self._lay_out()
         self._overlay = DropOverlay(theme, self, "Drop to add to My Models")
         self.setAcceptDrops(True)

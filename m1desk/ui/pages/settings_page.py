@@ -9,7 +9,6 @@ from PySide6.QtCore import Qt, Signal, qVersion
 from PySide6.QtWidgets import (
     QCheckBox,
     QHBoxLayout,
-    QLabel,
     QPlainTextEdit,
     QScrollArea,
     QVBoxLayout,
@@ -19,6 +18,7 @@ from PySide6.QtWidgets import (
 import m1desk
 from m1desk.ui.widgets.calibration_card import CalibrationCard
 from m1desk.ui.widgets.calm_fields import choice, whole_number
+from m1desk.ui.widgets.label import Label
 from m1desk.ui.widgets.settings_card import SettingsCard
 from m1desk.ui.widgets.settings_folders import FoldersCard
 from m1desk.ui.widgets.settings_hub import HubCard
@@ -101,8 +101,7 @@ class SettingsPage(QWidget):
 
     def _lay_out(self, cards: list[SettingsCard]) -> None:
         metrics = self._theme.metrics
-        title = QLabel("Settings")
-        title.setProperty("tone", "heading")
+        title = Label("Settings", tone="heading")
         inner = QWidget()
         inner.setMaximumWidth(_COLUMN + 2 * metrics.space_xl)
         column = QVBoxLayout(inner)
@@ -164,7 +163,7 @@ class SettingsPage(QWidget):
         prompt.textChanged.connect(
             lambda: self._settings.change(default_system_prompt=prompt.toPlainText())
         )
-        label = QLabel("System prompt")
+        label = Label("System prompt")
         label.setBuddy(prompt)
         card.add_widget(label)
         card.add_widget(prompt)
@@ -184,16 +183,16 @@ class SettingsPage(QWidget):
 
     def _about(self, engine_version: str) -> SettingsCard:
         card = SettingsCard(self._theme, "About")
-        text = QLabel(
+        text = Label(
             f"M1 Desk {m1desk.__version__} · {engine_version} · Python "
             f"{platform.python_version()} · Qt {qVersion()}<br>"
             'Licensed under the <a href="https://www.apache.org/licenses/LICENSE-2.0">Apache '
             "License 2.0</a>. Qt is used under the LGPL 3. Nothing you write leaves this computer "
-            "unless you use a server."
+            "unless you use a server.",
+            tone="muted",
+            wraps=True,
         )
-        text.setWordWrap(True)
         text.setOpenExternalLinks(True)
-        text.setProperty("tone", "muted")
         text.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
         card.add_widget(text)
         return card

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QPushButton, QWidget
 
 from m1desk.errors import StorageError
 from m1desk.ui.units import speed_text
+from m1desk.ui.widgets.label import Label
 from m1desk.ui.widgets.settings_card import SettingsCard
 
 if TYPE_CHECKING:
@@ -45,12 +46,8 @@ class CalibrationCard(SettingsCard):
         table = self._table = QWidget()
         table.setLayout(self._grid)
         self._grid.setContentsMargins(0, 0, 0, 0)
-        self._note = QLabel()
-        self._note.setTextFormat(Qt.TextFormat.PlainText)
-        self._note.setWordWrap(True)
-        self._note.setProperty("tone", "caption")
-        self._progress = QLabel()
-        self._progress.setProperty("tone", "muted")
+        self._note = Label(tone="caption", wraps=True)
+        self._progress = Label(tone="muted")
         self._button = QPushButton("Measure again")
         self._button.clicked.connect(calibration.start)
         self.add_widget(self._explanation())
@@ -69,17 +66,16 @@ class CalibrationCard(SettingsCard):
     @property
     def texts(self) -> tuple[str, ...]:
         """What the table says, row by row."""
-        labels = self._table.findChildren(QLabel)
+        labels = self._table.findChildren(Label)
         return tuple(label.text() for label in labels)
 
-    def _explanation(self) -> QLabel:
-        label = QLabel(
+    def _explanation(self) -> Label:
+        return Label(
             "Which settings of llama.cpp are fastest and safe on this computer is measured once. "
-            "It takes about ten seconds."
+            "It takes about ten seconds.",
+            tone="muted",
+            wraps=True,
         )
-        label.setWordWrap(True)
-        label.setProperty("tone", "muted")
-        return label
 
     def _foot(self) -> QWidget:
         foot = QWidget()
@@ -106,11 +102,10 @@ class CalibrationCard(SettingsCard):
                 widget.deleteLater()
         rows = _rows(known)
         for number, (name, value) in enumerate(rows):
-            caption = QLabel(name)
-            caption.setProperty("tone", "muted")
-            label = QLabel(value)
-            label.setAccessibleName(f"{name}: {value}")
+            caption = Label(name, tone="muted")
+            label = Label(value)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+            label.setAccessibleName(f"{name}: {value}")
             self._grid.addWidget(caption, number, 0)
             self._grid.addWidget(label, number, 1)
         self._note.setText(known.note if known else "")

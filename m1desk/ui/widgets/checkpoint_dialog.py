@@ -10,8 +10,8 @@ from PySide6.QtWidgets import QFrame, QPushButton, QVBoxLayout
 from m1desk.models import checkpoint_name
 from m1desk.ui.units import bytes_text, context_text, short_count
 from m1desk.ui.widgets.checkpoint_options import CheckpointOptions
+from m1desk.ui.widgets.label import Paragraph
 from m1desk.ui.widgets.load_frame import LoadFrame
-from m1desk.ui.widgets.text_label import text_label
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +53,7 @@ class CheckpointDialog(LoadFrame):
         self._plan: VllmPlan | None = None
         self._plan_card = QFrame()
         self._plan_card.setProperty("card", True)
-        self._what = text_label()
+        self._what = Paragraph()
         self._engines = QPushButton("Set up an engine…")
         self._calm = QTimer(self)
         self._calm.setSingleShot(True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from m1desk.ui.theme import set_look, text_font
 from m1desk.ui.widgets.buttons import IconButton
 from m1desk.ui.widgets.context_gauge import ContextGauge
+from m1desk.ui.widgets.label import Label
 from m1desk.ui.widgets.sending_field import SendingField
 
 if TYPE_CHECKING:
@@ -43,11 +44,8 @@ class Composer(QFrame):
         self.setProperty("composer", True)
         self.field = _Field()
         self.gauge = ContextGauge(theme)
-        self._hint = QLabel()
-        self._hint.setTextFormat(Qt.TextFormat.PlainText)
-        self._hint.setProperty("tone", "caption")
-        self._note = QLabel()
-        self._note.setProperty("tone", "caption")
+        self._hint = Label(tone="caption")
+        self._note = Label(tone="caption")
         self._placeholder = _PLACEHOLDER
         self.button = IconButton(theme, "send", "Send message")
         self.button.setProperty("kind", "primary")

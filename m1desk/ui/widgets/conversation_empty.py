@@ -8,7 +8,6 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QSizePolicy,
     QVBoxLayout,
@@ -16,6 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from m1desk.ui.icons import icon_pixmap
+from m1desk.ui.widgets.label import Label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,18 +57,14 @@ class ConversationEmpty(QWidget):
         self._theme = theme
         self._examples = QGridLayout()
         self._shown: tuple[tuple[str, str], ...] = ()
-        self._picture = QLabel()
-        self._title = QLabel()
-        self._title.setProperty("tone", "heading")
-        self._text = QLabel()
-        self._text.setTextFormat(Qt.TextFormat.PlainText)
-        self._text.setProperty("tone", "muted")
+        self._picture = Label()
+        self._title = Label(tone="heading", wraps=True)
+        self._text = Label(tone="muted", wraps=True)
         self._load = QPushButton("Load model…")
         self._load.setProperty("kind", "primary")
         self._load.clicked.connect(self.load_wished)
         for label in (self._picture, self._title, self._text):
             label.setAlignment(Qt.AlignmentFlag.AlignCenter)
-            label.setWordWrap(True)
         self._lay_out()
         self.set_reason("")
         self._tint()
@@ -153,11 +149,8 @@ class _Example(QPushButton):
         self.setMinimumWidth(_EXAMPLE_WIDTH)
         self.setMaximumWidth(2 * _EXAMPLE_WIDTH)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        head = QLabel(title)
-        head.setProperty("tone", "strong")
-        body = QLabel(text)
-        body.setProperty("tone", "muted")
-        body.setWordWrap(True)
+        head = Label(title, tone="strong")
+        body = Label(text, tone="muted", wraps=True)
         body.setAlignment(Qt.AlignmentFlag.AlignTop)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(14, 10, 14, 10)

@@ -9,7 +9,6 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QMenu,
     QPushButton,
@@ -19,6 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from m1desk.ui.widgets.conversation_rows import ConversationRows
+from m1desk.ui.widgets.label import Label
 from m1desk.ui.widgets.search_results import SearchResults
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class ConversationList(QFrame):
         self.rows = ConversationRows(theme)
         self.results = SearchResults(theme)
         self._new = QPushButton("New chat")
-        self._nothing = QLabel("No conversations yet.")
+        self._nothing = Label("No conversations yet.", tone="faint", wraps=True)
         self._stack = QStackedWidget()
         self._typing = QTimer(self)
         self._typing.setSingleShot(True)
@@ -72,9 +72,6 @@ class ConversationList(QFrame):
         self.field.setClearButtonEnabled(True)
         self._new.setToolTip("New chat (Ctrl+N)")
         self._new.setAccessibleName("New chat")
-        self._nothing.setProperty("tone", "faint")
-        self._nothing.setTextFormat(Qt.TextFormat.PlainText)
-        self._nothing.setWordWrap(True)
         self._nothing.setContentsMargins(metrics.space_s, 0, 0, 0)
         for widget in (self.rows, self.results):
             self._stack.addWidget(widget)

@@ -10,7 +10,6 @@ from PySide6.QtWidgets import (
     QCheckBox,
     QDoubleSpinBox,
     QGridLayout,
-    QLabel,
     QPushButton,
     QToolButton,
     QVBoxLayout,
@@ -19,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from m1desk.fit import ASSUMPTION_SOURCES
 from m1desk.ui.widgets.calm_fields import decimal_number
+from m1desk.ui.widgets.label import Label
 
 if TYPE_CHECKING:
     from m1desk.fit import CostPlan
@@ -68,7 +68,7 @@ class CostPanel(QWidget):
         self._spins: dict[str, QDoubleSpinBox] = {}
         self.toggle = QToolButton()
         self._inner = QWidget()
-        self._sums = QLabel()
+        self._sums = Label(wraps=True)
         self._rented = QCheckBox("Rent only while it computes")
         self._reset = QPushButton("Usual assumptions")
         self._lay_out()
@@ -96,8 +96,6 @@ class CostPanel(QWidget):
         self.toggle.setProperty("flush", True)
         self.toggle.setCheckable(True)
         self.toggle.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self._sums.setWordWrap(True)
-        self._sums.setTextFormat(Qt.TextFormat.PlainText)
         self._sums.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         inner = QVBoxLayout(self._inner)
         inner.setContentsMargins(0, 0, 0, 0)
@@ -125,8 +123,7 @@ class CostPanel(QWidget):
             spin.setFixedWidth(_FIELD_WIDTH)
             spin.setToolTip(ASSUMPTION_SOURCES[field.name])
             spin.valueChanged.connect(lambda value, name=field.name: self._cost.assume(name, value))
-            label = QLabel(field.label)
-            label.setProperty("tone", "muted")
+            label = Label(field.label, tone="muted")
             label.setToolTip(ASSUMPTION_SOURCES[field.name])
             label.setBuddy(spin)
             grid.addWidget(label, row, 2 * pair)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from m1desk.ui.widgets.device_rows import DeviceRows
 from m1desk.ui.widgets.elided_label import ElidedLabel
-from m1desk.ui.widgets.text_label import text_label
+from m1desk.ui.widgets.label import Label, Paragraph
 
 if TYPE_CHECKING:
     from m1desk.hardware import Sample
@@ -29,13 +29,12 @@ class DeviceTable(QFrame):
         self._theme = theme
         self._board: DeviceBoard | None = None
         self.setProperty("card", True)
-        self._heading = QLabel("Accelerators")
-        self._heading.setProperty("tone", "strong")
+        self._heading = Label("Accelerators", tone="strong")
         self._sum = ElidedLabel(tone="muted")
         self._rows = DeviceRows(theme)
-        self._links = text_label()
+        self._links = Paragraph()
         self._links.setToolTip(_WHAT_LINKS_ARE)
-        self._remarks = text_label("muted")
+        self._remarks = Paragraph(tone="muted")
         self._lay_out()
         self.hide()
 
@@ -85,7 +84,7 @@ class DeviceTable(QFrame):
             layout.addWidget(widget)
 
 
-def _write(label: QLabel, text: str) -> None:
+def _write(label: Label, text: str) -> None:
     """Write what changed only: each new text has the page laid out again."""
     if text != label.text():
         label.setText(text)

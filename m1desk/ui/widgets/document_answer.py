@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QVBoxLayout, QWidget
 
 from m1desk.ui.widgets.buttons import IconButton
 from m1desk.ui.widgets.citation_chips import chip_number, show_chips
@@ -17,6 +17,7 @@ from m1desk.ui.widgets.document_quotes import QuoteList
 from m1desk.ui.widgets.document_reading import EngineProgress
 from m1desk.ui.widgets.document_receipt import ReceiptWarning, receipt_details, receipt_text
 from m1desk.ui.widgets.elided_label import ElidedLabel
+from m1desk.ui.widgets.label import Label
 from m1desk.ui.widgets.markdown_view import MarkdownView
 from m1desk.ui.widgets.message_parts import ErrorSection, ThinkingSection
 
@@ -67,7 +68,7 @@ class DocumentAnswer(QFrame):
         self._progress: EngineProgress | None = None
         self._pass_line: ElidedLabel | None = None
         self._parts: list[QWidget] = []  # what stands below the text
-        self._heading = QLabel()
+        self._heading = Label(tone="title", wraps=True)
         self._menu_button = IconButton(theme, "more", "What can be done with this answer")
         self.view = MarkdownView(style, highlighter)
         self._layout = QVBoxLayout(self)
@@ -157,9 +158,6 @@ class DocumentAnswer(QFrame):
     # -- parts -------------------------------------------------------------------------------------
 
     def _lay_out(self) -> None:
-        self._heading.setProperty("tone", "title")
-        self._heading.setTextFormat(Qt.TextFormat.PlainText)
-        self._heading.setWordWrap(True)
         self._heading.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         head = QHBoxLayout()
         head.addWidget(self._heading, 1)
@@ -208,7 +206,7 @@ class DocumentAnswer(QFrame):
         if receipt is not None:
             self._add_part(ReceiptWarning(self._theme, receipt))
         if question.details.was_cut:
-            self._add_part(_wrapped(_CUT, "warning"))
+            self._add_part(Label(_CUT, tone="warning", wraps=True))
         if question.answer:
             quotes = QuoteList(self._theme, question.checked)
             quotes.chosen.connect(self.citation_chosen)
@@ -223,7 +221,7 @@ class DocumentAnswer(QFrame):
             self._add_part(self._make_error(question))
         if question.details.prepared_note:
             note = f"The documents were read again: {question.details.prepared_note}"
-            self._add_part(_wrapped(note, "muted"))
+            self._add_part(Label(note, tone="muted", wraps=True))
         text = receipt_text(question.details) or _ENDED_EARLY.get(question.state, "")
         if text:
             footer = ElidedLabel(text, tone="caption")
@@ -303,11 +301,3 @@ class DocumentAnswer(QFrame):
 
     def _copy(self) -> None:
         QGuiApplication.clipboard().setText(self._question.answer)
-
-
-def _wrapped(text: str, tone: str) -> QLabel:
-    label = QLabel(text)
-    label.setProperty("tone", tone)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setWordWrap(True)
-    return label

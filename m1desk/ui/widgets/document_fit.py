@@ -10,7 +10,6 @@ from PySide6.QtWidgets import (
     QFrame,
     QGridLayout,
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -21,8 +20,8 @@ from m1desk.ui.theme import set_look
 from m1desk.ui.units import tokens_text
 from m1desk.ui.widgets.document_receipt import range_text
 from m1desk.ui.widgets.document_words import count_text
+from m1desk.ui.widgets.label import Label, Paragraph
 from m1desk.ui.widgets.plain_tip import plain_tip
-from m1desk.ui.widgets.text_label import text_label
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QResizeEvent
@@ -87,10 +86,10 @@ class FitChoices(QFrame):
         self._theme = theme
         self._wished = 0
         self.setProperty("banner", "warning")
-        self._icon = QLabel()
-        self._text = text_label()
-        self._meaning = text_label("muted")
-        self._refusal = text_label("muted")
+        self._icon = Label()
+        self._text = Paragraph()
+        self._meaning = Paragraph(tone="muted")
+        self._refusal = Paragraph(tone="muted")
         self.passes = QPushButton("Ask in passes")
         self.passes.setCheckable(True)
         self.reload = QPushButton("Reload with a longer context")

@@ -13,7 +13,7 @@ from m1desk.ui.widgets.buttons import IconButton
 from m1desk.ui.widgets.document_quotes import QuoteList
 from m1desk.ui.widgets.document_words import count_text
 from m1desk.ui.widgets.elided_label import ElidedLabel
-from m1desk.ui.widgets.text_label import text_label
+from m1desk.ui.widgets.label import Paragraph
 
 if TYPE_CHECKING:
     from m1desk.documents import AnswerDetails, PassAnswer
@@ -70,7 +70,7 @@ class PassList(QWidget):
         column.setSpacing(self._theme.metrics.space_m)
         split = split_words(self._details.passes)
         if split:
-            column.addWidget(text_label("muted", split))
+            column.addWidget(Paragraph(split, tone="muted"))
         for one in self._details.passes:
             row = PassRow(self._theme, one)
             row.passage_chosen.connect(self.passage_chosen)
@@ -92,17 +92,17 @@ class PassRow(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
-        layout.addWidget(text_label("strong", pass_words(one)))
-        layout.addWidget(text_label("", one.answer))
+        layout.addWidget(Paragraph(pass_words(one), tone="strong"))
+        layout.addWidget(Paragraph(one.answer))
         if one.details.was_cut:
             cut = "This answer was cut: its room was used up."
-            layout.addWidget(text_label("warning", cut))
+            layout.addWidget(Paragraph(cut, tone="warning"))
         citations = one.details.citations
         if citations:
             quotes = QuoteList(theme, one.checked)
             quotes.chosen.connect(lambda number: self.passage_chosen.emit(citations[number - 1]))
             layout.addWidget(quotes)
-        layout.addWidget(text_label("faint", _figures(one)))
+        layout.addWidget(Paragraph(_figures(one), tone="faint"))
 
 
 class GoOn(QWidget):
@@ -116,7 +116,9 @@ class GoOn(QWidget):
 
     def __init__(self, theme: Theme, details: AnswerDetails) -> None:
         super().__init__()
-        kept = text_label("muted", "The passes that have ended are kept; only the rest is read.")
+        kept = Paragraph(
+            "The passes that have ended are kept; only the rest is read.", tone="muted"
+        )
         button = QPushButton("Go on")
         button.setToolTip(passes_summary(details))
         button.clicked.connect(self.wished)

@@ -10,7 +10,6 @@ from PySide6.QtWidgets import (
     QDialogButtonBox,
     QFrame,
     QHBoxLayout,
-    QLabel,
     QScrollArea,
     QVBoxLayout,
     QWidget,
@@ -21,6 +20,7 @@ from m1desk.ui.widgets.buttons import IconButton
 from m1desk.ui.widgets.calm_fields import whole_number
 from m1desk.ui.widgets.conversation_rows import date_text
 from m1desk.ui.widgets.elided_label import ElidedLabel
+from m1desk.ui.widgets.label import Label
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,11 +55,10 @@ class PreparedDialog(QDialog):
         self._rows: list[PreparedRow] = []
         self.setWindowTitle("Prepared documents")
         self.resize(620, 420)
-        self._sum = QLabel()
-        self._sum.setProperty("tone", "muted")
-        self._nothing = QLabel("Nothing is prepared yet: ask about a set of documents first.")
-        self._nothing.setProperty("tone", "faint")
-        self._nothing.setWordWrap(True)
+        self._sum = Label(tone="muted")
+        self._nothing = Label(
+            "Nothing is prepared yet: ask about a set of documents first.", tone="faint", wraps=True
+        )
         self.budget = whole_number("Disk budget for prepared documents", 0, 1 << 20, suffix=" GiB")
         self.budget.setValue(prepared.budget_bytes // _GIB)
         self._column = QVBoxLayout()
@@ -76,9 +75,7 @@ class PreparedDialog(QDialog):
 
     def _lay_out(self) -> None:
         metrics = self._theme.metrics
-        what = QLabel(_WHAT)
-        what.setWordWrap(True)
-        what.setProperty("tone", "muted")
+        what = Label(_WHAT, tone="muted", wraps=True)
         self._column.setContentsMargins(0, 0, metrics.space_s, 0)
         self._column.setSpacing(metrics.space_s)
         self._column.addWidget(self._nothing)
@@ -90,7 +87,7 @@ class PreparedDialog(QDialog):
         area.setFrameShape(QFrame.Shape.NoFrame)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setWidget(inner)
-        label = QLabel("At most")
+        label = Label("At most")
         label.setBuddy(self.budget)
         row = QHBoxLayout()
         row.addWidget(self._sum, 1)

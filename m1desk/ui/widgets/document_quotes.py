@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from m1desk.ui.icons import icon_pixmap
 from m1desk.ui.widgets.buttons import IconButton
 from m1desk.ui.widgets.citation_marks import ICONS, WORDS, chip_details, misplaced_text, tone_of
 from m1desk.ui.widgets.document_words import count_text
 from m1desk.ui.widgets.elided_label import ElidedLabel
+from m1desk.ui.widgets.label import Label
 from m1desk.ui.widgets.plain_tip import plain_tip
 
 if TYPE_CHECKING:
@@ -98,9 +99,8 @@ class QuoteRow(QWidget):
         self.setAccessibleName(f"Quote {number}: {WORDS[citation.status]}. {citation.quote}")
         details = f"{chip_details(citation)}\n\n“{citation.quote}”"
         self.setToolTip(plain_tip(details))
-        self._icon = QLabel()
-        status = QLabel(f"{number} · {_status(citation)}")
-        status.setProperty("tone", tone_of(citation))
+        self._icon = Label()
+        status = Label(f"{number} · {_status(citation)}", tone=tone_of(citation))
         quote = ElidedLabel(f"“{' '.join(citation.quote.split())}”", tone="muted")
         quote.set_detail(details)
         place = ElidedLabel(_place(citation), tone="faint", mode=Qt.TextElideMode.ElideMiddle)

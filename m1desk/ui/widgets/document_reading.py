@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from m1desk.ui.units import bytes_pair, seconds_text, speed_text, tokens_text
 from m1desk.ui.widgets.document_words import count_text
 from m1desk.ui.widgets.elided_label import ElidedLabel
+from m1desk.ui.widgets.label import Label
 
 if TYPE_CHECKING:
     from m1desk.ui.theme import Theme
@@ -75,13 +76,8 @@ class EngineProgress(QWidget):
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._line = QLabel("Waiting for the engine…")
-        self._line.setProperty("tone", "muted")
-        self._line.setWordWrap(True)
-        self._note = QLabel()
-        self._note.setProperty("tone", "warning")
-        self._note.setTextFormat(Qt.TextFormat.PlainText)
-        self._note.setWordWrap(True)
+        self._line = Label("Waiting for the engine…", tone="muted", wraps=True)
+        self._note = Label(tone="warning", wraps=True)
         self._note.hide()
         self._bar = _bar("Tokens read")
         self._bar.hide()

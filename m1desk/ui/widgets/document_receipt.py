@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from m1desk.documents import receipt_words
 from m1desk.ui.icons import icon_pixmap
 from m1desk.ui.units import seconds_text, speed_text, tokens_text
+from m1desk.ui.widgets.label import Label, Paragraph
 
 if TYPE_CHECKING:
     from m1desk.documents import AnswerDetails, AskedQuestion, ReadReceipt
@@ -25,15 +26,12 @@ class ReceiptWarning(QFrame):
         super().__init__(parent)
         self._theme = theme
         self.setProperty("banner", "danger")
-        self._icon = QLabel()
-        title = QLabel("The engine did not read what was sent")
-        title.setProperty("tone", "strong")
-        text = QLabel(
+        self._icon = Label()
+        title = Label("The engine did not read what was sent", tone="strong")
+        text = Paragraph(
             f"{tokens_text(receipt.expected_tokens)} tokens were sent, the engine took in "
             f"{tokens_text(receipt.taken_tokens)}. Do not rely on this answer."
         )
-        text.setWordWrap(True)
-        text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.setAccessibleName(f"{title.text()}. {text.text()}")
         column = QVBoxLayout()
         column.setSpacing(4)

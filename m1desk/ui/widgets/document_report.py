@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout
 
 from m1desk.ui.icons import icon_pixmap
 from m1desk.ui.widgets.buttons import IconButton
 from m1desk.ui.widgets.document_words import KINDS, OUTCOMES, report_lines
 from m1desk.ui.widgets.elided_label import ElidedLabel
+from m1desk.ui.widgets.label import Label, Paragraph
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
@@ -37,14 +38,10 @@ class DocumentReport(QFrame):
         self._theme = theme
         self._file: SetFile | None = None
         self.setProperty("card", True)
-        self._icon = QLabel()
+        self._icon = Label()
         self._name = ElidedLabel(tone="strong", mode=Qt.TextElideMode.ElideMiddle)
-        self._text = QLabel()
-        self._text.setTextFormat(Qt.TextFormat.PlainText)
-        self._text.setWordWrap(True)
+        self._text = Paragraph(tone="muted")
         self._text.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._text.setProperty("tone", "muted")
         self._open = QPushButton("Show text")
         self._open.setProperty("kind", "ghost")
         close = IconButton(theme, "close", "Close the report")

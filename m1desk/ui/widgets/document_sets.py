@@ -8,7 +8,6 @@ from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, QRect, Qt
 from PySide6.QtGui import QColor, QFont, QPainter
 from PySide6.QtWidgets import (
     QFrame,
-    QLabel,
     QLineEdit,
     QMenu,
     QPushButton,
@@ -18,6 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from m1desk.ui.widgets.document_words import count_text
+from m1desk.ui.widgets.label import Label
 from m1desk.ui.widgets.named_rows import MORE_ROLE, NameDelegate, NamedRows, NamedRowsModel
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class DocumentSetList(QFrame):
             _Delegate(theme, _ROW, self.rows, field_name="Name of the set", inset=8)
         )
         self._new = QPushButton("New set")
-        self._nothing = QLabel()
+        self._nothing = Label(tone="faint", wraps=True)
         self._lay_out()
         self._connect()
         self._tint()
@@ -82,9 +82,6 @@ class DocumentSetList(QFrame):
         self.field.setAccessibleName("Search sets of documents by name")
         self.field.setClearButtonEnabled(True)
         self._new.setToolTip("Make an empty set of documents")
-        self._nothing.setProperty("tone", "faint")
-        self._nothing.setTextFormat(Qt.TextFormat.PlainText)
-        self._nothing.setWordWrap(True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(metrics.space_m, metrics.space_m, metrics.space_m, 0)
         layout.setSpacing(metrics.space_s)

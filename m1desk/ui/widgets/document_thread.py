@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from m1desk.ui.widgets.document_answer import DocumentAnswer
+from m1desk.ui.widgets.label import Label
 from m1desk.ui.widgets.markdown_highlight import Highlighter
 from m1desk.ui.widgets.markdown_style import MarkdownStyle
 
@@ -59,8 +60,7 @@ class DocumentThread(QScrollArea):
         self._column = QWidget()
         self._layout = QVBoxLayout(self._column)
         self._more = QPushButton("Show earlier questions")
-        self._hint = QLabel()
-        self._hint.setTextFormat(Qt.TextFormat.PlainText)
+        self._hint = Label(tone="faint", wraps=True)
         self._set_up()
 
     def _set_up(self) -> None:
@@ -72,8 +72,6 @@ class DocumentThread(QScrollArea):
         self.setAccessibleName("Questions and answers")
         self._more.setProperty("kind", "ghost")
         self._more.clicked.connect(lambda: self._want(PAGE))
-        self._hint.setProperty("tone", "faint")
-        self._hint.setWordWrap(True)
         self._hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._layout.setSpacing(metrics.space_xxl)
         self._layout.addWidget(self._more, alignment=Qt.AlignmentFlag.AlignHCenter)

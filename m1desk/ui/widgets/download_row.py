@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout
 
 from m1desk.ui.theme import set_look
 from m1desk.ui.widgets.buttons import IconButton
 from m1desk.ui.widgets.elided_label import ElidedLabel
+from m1desk.ui.widgets.label import Label, Paragraph
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
@@ -45,15 +46,12 @@ class DownloadRow(QFrame):
         self._item: DownloadItem | None = None
         self.setProperty("card", True)
         self._title = ElidedLabel(tone="strong", mode=Qt.TextElideMode.ElideMiddle)
-        self._state = QLabel()
+        self._state = Label()
         self._bar = QProgressBar()
         self._bar.setRange(0, _STEPS)
         self._bar.setTextVisible(False)
         self._figures = ElidedLabel(tone="muted")
-        self._note = QLabel()
-        self._note.setTextFormat(Qt.TextFormat.PlainText)
-        self._note.setWordWrap(True)
-        self._note.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._note = Paragraph()
         self._settings = QPushButton("Settings…")
         self._main = QPushButton()
         self._main.setMinimumWidth(96)

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtGui import QPainter
-from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
+from PySide6.QtWidgets import QSizePolicy
 
+from m1desk.ui.widgets.label import Label
 from m1desk.ui.widgets.plain_tip import plain_tip
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QPaintEvent, QResizeEvent
 
 
-class ElidedLabel(QLabel):
+class ElidedLabel(Label):
     """Plain text that may shrink to nothing; `mode` says where it is cut.
 
     It is cut where it is painted: another text would have everything around it laid out again,
@@ -27,16 +28,12 @@ class ElidedLabel(QLabel):
         *,
         tone: str = "",
         mode: Qt.TextElideMode = Qt.TextElideMode.ElideRight,
-        parent: QWidget | None = None,
     ) -> None:
-        super().__init__(parent)
+        super().__init__(tone=tone)
         self._mode = mode
         self._detail = ""
         self._advance: int | None = None  # of the whole text (pixels), once it is asked for
-        self.setTextFormat(Qt.TextFormat.PlainText)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-        if tone:
-            self.setProperty("tone", tone)
         self.set_text(text)
 
     @property

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from m1desk.ui.icons import icon_pixmap
+from m1desk.ui.widgets.label import Label
 
 if TYPE_CHECKING:
     from m1desk.ui.theme import Theme
@@ -29,7 +30,7 @@ class EmptyState(QWidget):
         super().__init__(parent)
         self._theme = theme
         self._icon = icon
-        self._picture = QLabel()
+        self._picture = Label()
         self._picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._title = _centred(title, "title")
         self._text = _centred(text, "muted")
@@ -74,10 +75,7 @@ class EmptyState(QWidget):
         self._picture.setPixmap(icon_pixmap(self._icon, colour, 40, ratio))
 
 
-def _centred(text: str, tone: str) -> QLabel:
-    label = QLabel(text)
-    label.setProperty("tone", tone)
-    label.setWordWrap(True)
-    label.setTextFormat(Qt.TextFormat.PlainText)
+def _centred(text: str, tone: str) -> Label:
+    label = Label(text, tone=tone, wraps=True)
     label.setAlignment(Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop)
     return label

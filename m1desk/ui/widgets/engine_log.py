@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QFileDialog,
     QFrame,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QPlainTextEdit,
     QVBoxLayout,
@@ -21,6 +20,7 @@ from PySide6.QtWidgets import (
 from m1desk.errors import StorageError
 from m1desk.ui.theme import code_font
 from m1desk.ui.widgets.buttons import IconButton
+from m1desk.ui.widgets.label import Label
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,8 +63,7 @@ class EngineLog(QFrame):
         self._search.setAccessibleName("Search the log")
         self._search.setClearButtonEnabled(True)
         self._search.setMaximumWidth(240)
-        self._found = QLabel()
-        self._found.setProperty("tone", "caption")
+        self._found = Label(tone="caption")
         self._timer = QTimer(self)
         self._timer.setInterval(_PERIOD_MS)
         self._lay_out()
@@ -115,8 +114,7 @@ class EngineLog(QFrame):
 
     def _lay_out(self) -> None:
         metrics = self._theme.metrics
-        title = QLabel("Engine log")
-        title.setProperty("tone", "strong")
+        title = Label("Engine log", tone="strong")
         self._copy = IconButton(self._theme, "copy", "Copy the whole log")
         self._save = IconButton(self._theme, "download", "Save the log to a file")
         head = QHBoxLayout()

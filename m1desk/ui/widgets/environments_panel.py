@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from m1desk.engines.environments.desk import BUILT_IN
 from m1desk.engines.environments.values import LLAMA_CPP
@@ -13,6 +13,7 @@ from m1desk.engines.environments.words import describe, size_words
 from m1desk.ui.units import bytes_pair, bytes_text
 from m1desk.ui.viewmodels.environments import M1_CLASS
 from m1desk.ui.widgets.confirm import confirm
+from m1desk.ui.widgets.label import Label
 from m1desk.ui.widgets.plain_tip import plain_tip
 from m1desk.ui.widgets.settings_card import SettingsCard
 from m1desk.ui.widgets.vllm_here_dialog import VllmHereDialog
@@ -68,7 +69,7 @@ class EnvironmentsPanel(SettingsCard):
     @property
     def texts(self) -> tuple[str, ...]:
         """All that is shown in words, from the top."""
-        labels = self.findChildren(QLabel)
+        labels = self.findChildren(Label)
         return tuple(label.text() for label in labels if not label.isHidden() and label.text())
 
     def button(self, name: str, what: str) -> QPushButton | None:
@@ -101,7 +102,7 @@ class EnvironmentsPanel(SettingsCard):
         self.add_widget(foot)
         self.add_widget(self._work)
 
-    def _beside(self, text: QLabel, button: QPushButton) -> QWidget:
+    def _beside(self, text: Label, button: QPushButton) -> QWidget:
         box = QWidget()
         row = QHBoxLayout(box)
         row.setContentsMargins(0, 0, 0, 0)
@@ -171,8 +172,7 @@ class EnvironmentsPanel(SettingsCard):
         layout.setSpacing(self._theme.metrics.space_m)
         texts = QVBoxLayout()
         texts.setSpacing(2)
-        title = QLabel(name)
-        title.setTextFormat(Qt.TextFormat.PlainText)
+        title = Label(name)
         texts.addWidget(title)
         explained = _text("caption")
         explained.setText(words)
@@ -263,10 +263,7 @@ def _is_llama(kept: KeptEnvironment) -> bool:
     return kept.environment is not None and kept.environment.engine == LLAMA_CPP
 
 
-def _text(tone: str) -> QLabel:
-    label = QLabel()
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setProperty("tone", tone)
-    label.setWordWrap(True)
+def _text(tone: str) -> Label:
+    label = Label(tone=tone, wraps=True)
     label.setVisible(tone != "danger")
     return label

@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from m1desk.ui.widgets.calm_fields import choice, whole_number
+from m1desk.ui.widgets.label import Label
 from m1desk.ui.widgets.load_context import ContextField
 
 if TYPE_CHECKING:
@@ -85,8 +86,7 @@ class FitControls(QWidget):
 
 
 def _captioned(name: str, control: QWidget) -> QWidget:
-    caption = QLabel(name)
-    caption.setProperty("tone", "caption")
+    caption = Label(name, tone="caption")
     caption.setBuddy(control)
     box = QWidget()
     column = QVBoxLayout(box)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from m1desk.fit import size_text
 from m1desk.ui.theme import set_look
 from m1desk.ui.viewmodels.variants_source import has_header
+from m1desk.ui.widgets.label import Label
 
 if TYPE_CHECKING:
     from m1desk.fit import ExactNeeds, Variant, Wished
@@ -26,9 +27,7 @@ class ExactLine(QWidget):
         super().__init__(parent)
         self._exact = exact
         self.button = QPushButton("Ask the engine")
-        self._answer = QLabel()
-        self._answer.setWordWrap(True)
-        self._answer.setTextFormat(Qt.TextFormat.PlainText)
+        self._answer = Label(wraps=True)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.metrics.space_m)

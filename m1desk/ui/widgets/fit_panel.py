@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from m1desk.ui.icons import icon_pixmap
 from m1desk.ui.theme import set_look
@@ -20,9 +20,9 @@ from m1desk.ui.viewmodels.fit_panel import (
 )
 from m1desk.ui.widgets.calm_fields import whole_number
 from m1desk.ui.widgets.fit_exact import ExactLine
+from m1desk.ui.widgets.label import Label, Paragraph
 from m1desk.ui.widgets.memory_bar import MemoryBars
 from m1desk.ui.widgets.plain_tip import plain_tip
-from m1desk.ui.widgets.text_label import text_label
 from m1desk.ui.widgets.variant_table import download_text
 
 if TYPE_CHECKING:
@@ -56,18 +56,16 @@ class FitPanel(QWidget):
         super().__init__(parent)
         self._theme = theme
         self._variants = variants
-        self._icon = QLabel()
-        self._name = QLabel()
-        self._name.setTextFormat(Qt.TextFormat.PlainText)
-        self._name.setProperty("tone", "strong")
-        self._verdict = QLabel()
+        self._icon = Label()
+        self._name = Label(tone="strong")
+        self._verdict = Label()
         self.download = QPushButton("Download")
         self.bars = MemoryBars(theme)
-        self._speeds = text_label()
+        self._speeds = Paragraph()
         self.input_tokens = whole_number("Tokens to read", 1, _MOST_TOKENS, step=1024)
         self.output_tokens = whole_number("Tokens to write", 1, _MOST_TOKENS, step=256)
-        self._times = text_label("strong")
-        self._reasons = text_label("muted")
+        self._times = Paragraph(tone="strong")
+        self._reasons = Paragraph(tone="muted")
         self._buttons = tuple(QPushButton("What would help") for _ in range(_MOST_CHIPS))
         self._shown_chips: tuple[Chip, ...] = ()
         self._exact = ExactLine(theme, exact)
@@ -134,9 +132,9 @@ class FitPanel(QWidget):
         ):
             field.setValue(value)
             field.setFixedWidth(96)
-            row.addWidget(QLabel(name))
+            row.addWidget(Label(name))
             row.addWidget(field)
-        row.addWidget(QLabel("tokens:"))
+        row.addWidget(Label("tokens:"))
         row.addWidget(self._times, 1)
         return row
 

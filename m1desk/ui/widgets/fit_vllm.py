@@ -9,7 +9,6 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QHeaderView,
-    QLabel,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
@@ -20,8 +19,8 @@ from m1desk.fit import VllmWish
 from m1desk.ui.units import bytes_text, tokens_text
 from m1desk.ui.viewmodels.fit_panel_vllm import VllmPlan, vllm_plan
 from m1desk.ui.widgets.calm_fields import choice, whole_number
+from m1desk.ui.widgets.label import Label, Paragraph
 from m1desk.ui.widgets.plain_table import make_plain
-from m1desk.ui.widgets.text_label import text_label
 
 if TYPE_CHECKING:
     from m1desk.fit import VllmFit
@@ -57,8 +56,8 @@ class VllmPanel(QWidget):
         self._sequences.setFixedWidth(72)
         self._sequences.setValue(VllmWish().parallel)
         self._table = QTableWidget(0, len(_HEADERS))
-        self._about = text_label("muted")
-        self._detail = text_label()
+        self._about = Paragraph(tone="muted")
+        self._detail = Paragraph()
         self._lay_out()
         self._loading.currentIndexChanged.connect(self._refresh)
         self._sequences.valueChanged.connect(self._refresh)
@@ -97,10 +96,10 @@ class VllmPanel(QWidget):
         table.horizontalHeader().setDefaultAlignment(_LEFT)
         row = QHBoxLayout()
         row.setSpacing(metrics.space_s)
-        row.addWidget(QLabel("Load"))
+        row.addWidget(Label("Load"))
         row.addWidget(self._loading)
         row.addSpacing(metrics.space_m)
-        row.addWidget(QLabel("Sequences"))
+        row.addWidget(Label("Sequences"))
         row.addWidget(self._sequences)
         row.addStretch(1)
         layout = QVBoxLayout(self)

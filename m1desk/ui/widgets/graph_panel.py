@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
-from m1desk.ui.widgets.text_label import shrinkable
+from m1desk.ui.widgets.label import Label, shrinkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,12 +70,9 @@ class GraphPanel(QFrame):
         self._plot: Any = None
         self._lines: list[Any] = []
         self.setProperty("card", True)
-        self._heading = QLabel(title)
-        self._heading.setProperty("tone", "strong")
-        self._legend = QLabel()
-        self._legend.setProperty("tone", "muted")
+        self._heading = Label(title, tone="strong")
+        self._legend = Label(tone="muted", wraps=True)
         self._legend.setAlignment(Qt.AlignmentFlag.AlignRight)
-        self._legend.setWordWrap(True)
         self._lay_out()
         self.setMinimumHeight(200)
         theme.changed.connect(self._on_theme_changed)

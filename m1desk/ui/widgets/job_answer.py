@@ -14,9 +14,9 @@ from m1desk.ui.widgets.citation_marks import MarkedAnswer, marked
 from m1desk.ui.widgets.document_quotes import QuoteList
 from m1desk.ui.widgets.document_receipt import ReceiptWarning, receipt_text
 from m1desk.ui.widgets.elided_label import ElidedLabel
+from m1desk.ui.widgets.label import Paragraph
 from m1desk.ui.widgets.markdown_view import MarkdownView
 from m1desk.ui.widgets.message_parts import ThinkingSection
-from m1desk.ui.widgets.text_label import text_label
 
 if TYPE_CHECKING:
     from m1desk.jobs.results import ResultCell
@@ -82,7 +82,7 @@ class JobAnswerView(QFrame):
         place = " · ".join(part for part in (cell.document, cell.question) if part)
         if place:
             names.addWidget(ElidedLabel(place, tone="caption", mode=Qt.TextElideMode.ElideMiddle))
-        names.addWidget(text_label("strong", cell.question_text or cell.question))
+        names.addWidget(Paragraph(cell.question_text or cell.question, tone="strong"))
         copy = IconButton(self._theme, "copy", "Copy this answer")
         copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(cell.text))
         copy.setVisible(bool(cell.text))
@@ -95,12 +95,12 @@ class JobAnswerView(QFrame):
     def _add_missing(self) -> None:
         problem = self._cell.problem
         if problem is None:
-            self._layout.addWidget(text_label("faint", _NOT_YET))
+            self._layout.addWidget(Paragraph(_NOT_YET, tone="faint"))
             return
-        self._layout.addWidget(text_label("danger", problem.what))
+        self._layout.addWidget(Paragraph(problem.what, tone="danger"))
         more = " ".join(part for part in (problem.why, problem.todo) if part)
         if more:
-            self._layout.addWidget(text_label("muted", more))
+            self._layout.addWidget(Paragraph(more, tone="muted"))
 
     def _add_answer(self, answer: JobAnswer, highlighter: Highlighter) -> None:
         if answer.reasoning:
@@ -116,7 +116,7 @@ class JobAnswerView(QFrame):
         if receipt is not None and not receipt.agrees:
             self._layout.addWidget(ReceiptWarning(self._theme, receipt))
         for warning in self._cell.warnings[: 1 if answer.details.was_cut else 0]:
-            self._layout.addWidget(text_label("warning", warning))
+            self._layout.addWidget(Paragraph(warning, tone="warning"))
         if answer.details.documents:
             quotes = QuoteList(self._theme, answer.checked)
             quotes.chosen.connect(lambda number: self.citation_chosen.emit(answer, number))

@@ -22,13 +22,13 @@ from m1desk.ui.widgets.calm_fields import choice
 from m1desk.ui.widgets.dialog_size import open_within_window
 from m1desk.ui.widgets.elided_label import ElidedLabel
 from m1desk.ui.widgets.job_answer import JobAnswerView
+from m1desk.ui.widgets.label import Paragraph
 from m1desk.ui.widgets.markdown_highlight import Highlighter
 from m1desk.ui.widgets.markdown_style import MarkdownStyle
 from m1desk.ui.widgets.open_link import ask_to_open
 from m1desk.ui.widgets.plain_model import Column, PlainTableModel
 from m1desk.ui.widgets.plain_table import make_plain
 from m1desk.ui.widgets.plain_tip import plain_tip
-from m1desk.ui.widgets.text_label import text_label
 
 if TYPE_CHECKING:
     from m1desk.jobs.results import ComparedCell, Comparison, Outcome, ResultCell
@@ -106,7 +106,7 @@ class JobCompareDialog(QDialog):
         self.model = ComparisonModel(theme)
         self.table = QTableView()
         self._figures = ElidedLabel(tone="muted")
-        self._nothing = text_label("muted", _NO_OTHER)
+        self._nothing = Paragraph(_NO_OTHER, tone="muted")
         self._answers = (_AnswerPane(theme), _AnswerPane(theme))
         self._lay_out()
         self.other.currentIndexChanged.connect(self._on_other)

@@ -9,7 +9,6 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QDialog,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QPushButton,
     QVBoxLayout,
@@ -31,6 +30,7 @@ from m1desk.ui.widgets.job_conditions import JobEngineCard, JobLimitsCard, JobSc
 from m1desk.ui.widgets.job_documents import JobDocuments
 from m1desk.ui.widgets.job_questions import JobQuestions
 from m1desk.ui.widgets.job_templates import JobTemplates
+from m1desk.ui.widgets.label import Label
 from m1desk.ui.widgets.separator import separator
 from m1desk.ui.widgets.settings_card import SettingsCard, scrolled_cards
 
@@ -87,7 +87,7 @@ class NewJobDialog(QDialog):
         self.templates = JobTemplates(theme, model)
         self.title = QLineEdit()
         self.kind = choice("Kind of job", KINDS.items())
-        self._meaning = QLabel()
+        self._meaning = Label(tone="caption", wraps=True)
         self.questions = JobQuestions(theme)
         self.documents = JobDocuments(theme, sets)
         self.engine = JobEngineCard(theme, models, model.servers, defaults)
@@ -96,7 +96,7 @@ class NewJobDialog(QDialog):
         self.save = QPushButton("Save as template")
         self.add = QPushButton("Add job")
         self._estimate = ElidedLabel(tone="strong")
-        self._why = QLabel()
+        self._why = Label(tone="caption", wraps=True)
         self._overlay = DropOverlay(theme, self, "Drop to read in this job")
         self._cards = self._make_cards()
         self._lay_out()
@@ -189,8 +189,6 @@ class NewJobDialog(QDialog):
         self.title.setPlaceholderText("Title")
         self.title.setAccessibleName("Title of the job")
         self.kind.setFixedWidth(200)
-        self._meaning.setProperty("tone", "caption")
-        self._meaning.setWordWrap(True)
         head = QWidget()
         row = QHBoxLayout(head)
         row.setContentsMargins(0, 0, 0, 0)
@@ -221,9 +219,6 @@ class NewJobDialog(QDialog):
 
     def _saying(self) -> QWidget:
         """The estimate, and below it why the job can't be added."""
-        self._why.setProperty("tone", "caption")
-        self._why.setWordWrap(True)
-        self._why.setTextFormat(Qt.TextFormat.PlainText)
         saying = QWidget()
         texts = QVBoxLayout(saying)
         texts.setContentsMargins(0, 0, 0, 0)

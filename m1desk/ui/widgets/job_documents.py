@@ -10,7 +10,6 @@ from PySide6.QtWidgets import (
     QButtonGroup,
     QFileDialog,
     QHBoxLayout,
-    QLabel,
     QListWidget,
     QPushButton,
     QRadioButton,
@@ -21,6 +20,7 @@ from PySide6.QtWidgets import (
 from m1desk.jobs.values import Corpus
 from m1desk.ui.widgets.calm_fields import choice
 from m1desk.ui.widgets.document_sets import figures_text
+from m1desk.ui.widgets.label import Label
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,7 +55,7 @@ class JobDocuments(QWidget):
         for one in sets:
             self.set.addItem(f"{one.name} ({figures_text(one).lower()})", one.id)
         self.list = QListWidget()
-        self._hint = QLabel("Drop files or a folder here, or add them:")
+        self._hint = Label("Drop files or a folder here, or add them:", tone="caption")
         self._remove = QPushButton("Remove")
         self._files_box = QWidget()
         self._lay_out()
@@ -98,7 +98,6 @@ class JobDocuments(QWidget):
         self.list.setSelectionMode(QListWidget.SelectionMode.ExtendedSelection)
         self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self._hint.setProperty("tone", "caption")
         files, folder = QPushButton("Add files…"), QPushButton("Add folder…")
         files.clicked.connect(lambda: self._pick(QFileDialog.FileMode.ExistingFiles))
         folder.clicked.connect(lambda: self._pick(QFileDialog.FileMode.Directory))

@@ -26,8 +26,8 @@ from m1desk.ui.viewmodels.jobs_words import (
     time_range,
 )
 from m1desk.ui.widgets.document_words import count_text
+from m1desk.ui.widgets.label import Paragraph
 from m1desk.ui.widgets.plain_tip import plain_tip
-from m1desk.ui.widgets.text_label import text_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +54,7 @@ class JobFacts(QScrollArea):
         self._job: Job | None = None
         self._figures = QGridLayout()
         self._facts = QGridLayout()
-        self._why = text_label("caption")
+        self._why = Paragraph(tone="caption")
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -203,7 +203,7 @@ def _fill(grid: QGridLayout, rows: list[tuple[str, str, str]] | list[Fact], tone
     for number, row in enumerate(rows):
         for column, text in enumerate(row):
             is_head = bool(tone) and number == 0
-            label = text_label(tone if is_head else "" if column else "muted", text)
+            label = Paragraph(text, tone=tone if is_head else "" if column else "muted")
             if column == 0:
                 label.setWordWrap(False)
                 label.setText(

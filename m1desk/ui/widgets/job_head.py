@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from m1desk.ui.icons import icon_pixmap
 from m1desk.ui.theme import set_look
@@ -14,6 +14,7 @@ from m1desk.ui.viewmodels.jobs_actions import obstacle
 from m1desk.ui.viewmodels.jobs_words import KINDS, STATES, state_words, steps_text
 from m1desk.ui.widgets.buttons import IconButton
 from m1desk.ui.widgets.elided_label import ElidedLabel
+from m1desk.ui.widgets.label import Label
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QResizeEvent
@@ -50,7 +51,7 @@ class JobHead(QWidget):
         self._theme = theme
         self._job: JobSummary | None = None
         self._title = ElidedLabel(tone="strong", mode=Qt.TextElideMode.ElideMiddle)
-        self._icon = QLabel()
+        self._icon = Label()
         self._state = ElidedLabel()
         self.buttons = {name: IconButton(theme, icon, text) for name, icon, text in _BUTTONS}
         self._lay_out()

@@ -9,7 +9,6 @@ from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QMenu,
     QPushButton,
@@ -19,6 +18,7 @@ from PySide6.QtWidgets import (
 from m1desk.ui.viewmodels.jobs_actions import obstacle
 from m1desk.ui.widgets.calm_fields import choice
 from m1desk.ui.widgets.job_rows import JobRows
+from m1desk.ui.widgets.label import Label
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
@@ -76,7 +76,7 @@ class JobList(QFrame):
         self.filter = choice("Jobs that are shown", FILTER_WORDS.items())
         self.field = QLineEdit()
         self.rows = JobRows(theme, queue)
-        self._nothing = QLabel()
+        self._nothing = Label(tone="faint", wraps=True)
         self._lay_out()
         self._connect()
         self._tint()
@@ -119,9 +119,6 @@ class JobList(QFrame):
         self.field.setPlaceholderText("Search titles")
         self.field.setAccessibleName("Search the titles of jobs")
         self.field.setClearButtonEnabled(True)
-        self._nothing.setProperty("tone", "faint")
-        self._nothing.setTextFormat(Qt.TextFormat.PlainText)
-        self._nothing.setWordWrap(True)
         row = QHBoxLayout()
         row.setSpacing(metrics.space_s)
         row.addWidget(self.filter, 1)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from m1desk.ui.icons import icon_pixmap
-from m1desk.ui.widgets.text_label import text_label
+from m1desk.ui.widgets.label import Label, Paragraph
 
 if TYPE_CHECKING:
     from m1desk.jobs.values import Problem
@@ -30,9 +30,9 @@ class JobProblem(QFrame):
         super().__init__(parent)
         self._theme = theme
         self.setProperty("banner", "danger")
-        self._icon = QLabel()
-        self._what = text_label("strong")
-        self._more = text_label()
+        self._icon = Label()
+        self._what = Paragraph(tone="strong")
+        self._more = Paragraph()
         self.retry = QPushButton("Try again")
         self.change = QPushButton("Change and run as a new job…")
         self.change.setToolTip("Choose another model, other documents or a longer context")

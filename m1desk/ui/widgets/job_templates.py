@@ -10,7 +10,6 @@ from PySide6.QtWidgets import (
     QFileDialog,
     QFrame,
     QHBoxLayout,
-    QLabel,
     QListWidget,
     QListWidgetItem,
     QPushButton,
@@ -21,8 +20,8 @@ from PySide6.QtWidgets import (
 from m1desk.ui.viewmodels.jobs_words import KINDS
 from m1desk.ui.widgets.buttons import IconButton
 from m1desk.ui.widgets.confirm import confirm
+from m1desk.ui.widgets.label import Label, Paragraph
 from m1desk.ui.widgets.plain_tip import plain_tip
-from m1desk.ui.widgets.text_label import text_label
 
 if TYPE_CHECKING:
     from m1desk.errors import M1DeskError
@@ -54,8 +53,8 @@ class JobTemplates(QFrame):
         self._failure: M1DeskError | None = None
         self.setProperty("panel", True)
         self.list = QListWidget()
-        self._text = text_label("caption")
-        self._problem = text_label("danger")
+        self._text = Paragraph(tone="caption")
+        self._problem = Paragraph(tone="danger")
         self._import = QPushButton("Import…")
         self.export = IconButton(theme, "export", "Write this template to a file…")
         self.delete = IconButton(theme, "trash", "Delete this template…")
@@ -87,8 +86,7 @@ class JobTemplates(QFrame):
 
     def _lay_out(self) -> None:
         metrics = self._theme.metrics
-        title = QLabel("Templates")
-        title.setProperty("tone", "strong")
+        title = Label("Templates", tone="strong")
         self.list.setAccessibleName("Templates")
         self.list.setTextElideMode(Qt.TextElideMode.ElideRight)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

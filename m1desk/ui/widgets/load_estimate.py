@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from m1desk.fit import FreeMemory, MemoryEstimate, judge
 from m1desk.ui.theme import set_look
 from m1desk.ui.units import bytes_text
+from m1desk.ui.widgets.label import Label
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QPaintEvent
@@ -81,16 +82,11 @@ class EstimatePanel(QFrame):
         super().__init__(parent)
         self._theme = theme
         self.setProperty("card", True)
-        self._total = QLabel()
-        self._total.setProperty("tone", "strong")
-        self._free = QLabel()
-        self._free.setProperty("tone", "muted")
+        self._total = Label(tone="strong")
+        self._free = Label(tone="muted")
         self._bar = _Bar(theme)
-        self._parts = QLabel()
-        self._parts.setWordWrap(True)
-        self._parts.setProperty("tone", "muted")
-        self._verdict = QLabel()
-        self._verdict.setWordWrap(True)
+        self._parts = Label(tone="muted", wraps=True)
+        self._verdict = Label(wraps=True)
         self._lay_out()
 
     @property

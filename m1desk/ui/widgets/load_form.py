@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFormLayout, QLabel, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFormLayout, QToolButton, QVBoxLayout, QWidget
+
+from m1desk.ui.widgets.label import Label
 
 if TYPE_CHECKING:
     from m1desk.ui.theme import Theme
@@ -55,8 +57,8 @@ def load_form(theme: Theme) -> QFormLayout:
     return form
 
 
-def load_label(text: str) -> QLabel:
+def load_label(text: str) -> Label:
     """Make the name of a row, as wide as all others."""
-    label = QLabel(text)
+    label = Label(text)
     label.setFixedWidth(_LABEL_WIDTH)
     return label

@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QFrame,
     QGridLayout,
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -19,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from m1desk.ui.theme import set_look
 from m1desk.ui.widgets.elided_label import ElidedLabel
+from m1desk.ui.widgets.label import Label
 from m1desk.ui.widgets.plain_tip import plain_tip
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class LoadFrame(QDialog):
         self._facts = QGridLayout()
         self._facts_card = QFrame()
         self.middle = QVBoxLayout()
-        self._problem = QLabel()
+        self._problem = Label(wraps=True)
         self._load = QPushButton("Load")
         self._column = QVBoxLayout(self)
         self._lay_out()
@@ -87,11 +87,9 @@ class LoadFrame(QDialog):
             if widget is not None:
                 widget.deleteLater()
         for column, (name, value) in enumerate(facts):
-            caption = QLabel(name)
-            caption.setProperty("tone", "caption")
-            label = ElidedLabel(value, tone="strong") if column < _GIVING_WAY else QLabel(value)
-            label.setTextFormat(Qt.TextFormat.PlainText)
-            label.setProperty("tone", "strong")
+            caption = Label(name, tone="caption")
+            kind = ElidedLabel if column < _GIVING_WAY else Label
+            label = kind(value, tone="strong")
             label.setAccessibleName(f"{name}: {value}")
             self._facts.addWidget(caption, 0, column)
             self._facts.addWidget(label, 1, column)
@@ -137,8 +135,6 @@ class LoadFrame(QDialog):
         )
         self._facts.setHorizontalSpacing(metrics.space_l)
         self._facts.setVerticalSpacing(metrics.space_xs)
-        self._problem.setWordWrap(True)
-        self._problem.setTextFormat(Qt.TextFormat.PlainText)
         self._problem.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         layout = self._column
         layout.setContentsMargins(

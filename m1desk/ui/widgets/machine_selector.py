@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 
 from m1desk.ui.theme import set_look
 from m1desk.ui.viewmodels.discover_machine import machine_text
 from m1desk.ui.widgets.calm_fields import choice
 from m1desk.ui.widgets.elided_label import ElidedLabel
+from m1desk.ui.widgets.label import Label
 from m1desk.ui.widgets.plain_tip import plain_tip
 
 if TYPE_CHECKING:
@@ -48,8 +49,7 @@ class MachineSelector(QWidget):
 
     def _lay_out(self, theme: Theme) -> None:
         self._about.setVisible(False)
-        label = QLabel("Plan for")
-        label.setProperty("tone", "muted")
+        label = Label("Plan for", tone="muted")
         label.setBuddy(self._box)
         row = QHBoxLayout()
         row.setSpacing(theme.metrics.space_s)

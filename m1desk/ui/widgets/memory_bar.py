@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QBrush, QColor, QPainter, QPainterPath
-from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from m1desk.ui.theme import text_font
 from m1desk.ui.units import bytes_pair, bytes_text
 from m1desk.ui.viewmodels.fit_panel import PURPOSE_NAMES, Bar, Purpose
+from m1desk.ui.widgets.label import Label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,10 +105,8 @@ class MemoryBars(QWidget):
         super().__init__(parent)
         self._theme = theme
         self._bars = _Bars(theme)
-        self._legend = QLabel()
-        self._legend.setWordWrap(True)
+        self._legend = Label(tone="muted", wraps=True)
         self._legend.setTextFormat(Qt.TextFormat.RichText)
-        self._legend.setProperty("tone", "muted")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.metrics.space_s)

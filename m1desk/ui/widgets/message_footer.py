@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from m1desk.ui.widgets.buttons import IconButton
 from m1desk.ui.widgets.elided_label import ElidedLabel
+from m1desk.ui.widgets.label import Label
 from m1desk.ui.widgets.message_stats import SEPARATOR, stats_details, stats_text
 
 if TYPE_CHECKING:
@@ -87,8 +88,7 @@ class MessageFooter(QWidget):
         forth.setEnabled(message.sibling_index + 1 < message.sibling_count)
         back.clicked.connect(lambda: self.wished.emit("previous"))
         forth.clicked.connect(lambda: self.wished.emit("next"))
-        label = QLabel(f"{message.sibling_index + 1}/{message.sibling_count}")
-        label.setProperty("tone", "caption")
+        label = Label(f"{message.sibling_index + 1}/{message.sibling_count}", tone="caption")
         label.setAccessibleName(
             f"Alternative {message.sibling_index + 1} of {message.sibling_count}"
         )

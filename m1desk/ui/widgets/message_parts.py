@@ -9,7 +9,6 @@ from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
-    QLabel,
     QProgressBar,
     QPushButton,
     QToolButton,
@@ -18,9 +17,9 @@ from PySide6.QtWidgets import (
 )
 
 from m1desk.ui.icons import icon_pixmap
+from m1desk.ui.widgets.label import Label, Paragraph
 from m1desk.ui.widgets.markdown_view import MarkdownView
 from m1desk.ui.widgets.message_stats import prefill_text, thought_text
-from m1desk.ui.widgets.text_label import text_label
 
 if TYPE_CHECKING:
     from m1desk.engines.turn import PrefillProgress
@@ -159,8 +158,7 @@ class PrefillBar(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._label = QLabel("Waiting for the engine…")
-        self._label.setProperty("tone", "muted")
+        self._label = Label("Waiting for the engine…", tone="muted")
         self._bar = QProgressBar()
         self._bar.setRange(0, _PERMILLE)  # tokens may pass Qt's 32 bits in a sum, permille never
         self._bar.setTextVisible(False)
@@ -205,15 +203,15 @@ class ErrorSection(QFrame):
         self._continue = QPushButton("Continue")
         self._kept = kept
         self.setProperty("banner", "danger" if severe else "warning")
-        self._icon = QLabel()
+        self._icon = Label()
         self._icon.setAlignment(Qt.AlignmentFlag.AlignTop)
         what, *rest = error.splitlines() or [""]
         column = QVBoxLayout()
         column.setSpacing(4)
-        column.addWidget(text_label("strong", what))
+        column.addWidget(Paragraph(what, tone="strong"))
         for line in rest:
             if line:
-                column.addWidget(text_label("muted", line))
+                column.addWidget(Paragraph(line, tone="muted"))
         column.addLayout(self._make_buttons())
         self.set_last(False)
         layout = QHBoxLayout(self)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QPushButton, QVBoxLayout, QWidget
 
+from m1desk.ui.widgets.label import Label
 from m1desk.ui.widgets.markdown_view import MarkdownView
 from m1desk.ui.widgets.message_editor import MessageEditor
 from m1desk.ui.widgets.message_footer import MessageFooter
@@ -182,9 +183,7 @@ class MessageWidget(QFrame):
     # -- parts ------------------------------------------------------------------------------
 
     def _add_name(self) -> None:
-        name = QLabel(self._message.model or "Assistant")
-        name.setTextFormat(Qt.TextFormat.PlainText)
-        name.setProperty("tone", "caption")
+        name = Label(self._message.model or "Assistant", tone="caption")
         self._layout.addWidget(name)
 
     def _make_bubble(self) -> QFrame:

@@ -9,7 +9,6 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
-    QLabel,
     QMenu,
     QProgressBar,
     QPushButton,
@@ -23,6 +22,7 @@ from m1desk.ui.theme import set_look
 from m1desk.ui.units import context_text, loading_text
 from m1desk.ui.widgets.buttons import IconButton
 from m1desk.ui.widgets.elided_label import ElidedLabel
+from m1desk.ui.widgets.label import Label
 from m1desk.ui.widgets.plain_tip import plain_tip
 
 if TYPE_CHECKING:
@@ -57,9 +57,9 @@ class ModelCard(QFrame):
         self._loaded = False
         self.setProperty("card", True)
         self.setAccessibleName(f"Model {entry.title}, {entry.tag}")
-        self._icon = QLabel()
+        self._icon = Label()
         self._title = ElidedLabel(entry.title, tone="strong", mode=Qt.TextElideMode.ElideMiddle)
-        self._tag = QLabel(entry.tag)
+        self._tag = Label(entry.tag)
         self._tag.setProperty("tag", True)
         self._detail = ElidedLabel(entry.detail, tone="muted")
         self._place = ElidedLabel(
@@ -73,7 +73,7 @@ class ModelCard(QFrame):
         self._check_bar.setAccessibleName(f"Verified of {entry.title}")
         self._check_stop = QPushButton("Stop")
         self._check_stop.setAccessibleName(f"Stop verifying {entry.title}")
-        self._state = QLabel()
+        self._state = Label()
         self._button = QPushButton("Load…")
         self._button.setFixedWidth(88)
         self._more = IconButton(theme, "more", f"More for {entry.title}")
@@ -198,10 +198,7 @@ class ModelCard(QFrame):
         self._icon.setPixmap(icon_pixmap(name, colour, 20, self.devicePixelRatioF()))
 
 
-def _wrapped(text: str, tone: str) -> QLabel:
-    label = QLabel(text)
-    label.setProperty("tone", tone)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setWordWrap(True)
+def _wrapped(text: str, tone: str) -> Label:
+    label = Label(text, tone=tone, wraps=True)
     label.setContentsMargins(0, 2, 0, 2)
     return label

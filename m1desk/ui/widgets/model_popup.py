@@ -9,7 +9,6 @@ from PySide6.QtGui import QColor, QKeyEvent, QPainter
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QListWidget,
     QListWidgetItem,
@@ -24,6 +23,7 @@ from PySide6.QtWidgets import (
 from m1desk.ui.theme import text_font
 from m1desk.ui.units import context_text
 from m1desk.ui.widgets.elided_label import ElidedLabel
+from m1desk.ui.widgets.label import Label
 from m1desk.ui.widgets.plain_tip import plain_tip
 from m1desk.ui.widgets.separator import separator
 
@@ -120,9 +120,7 @@ class ModelPopup(QFrame):
         self._list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._list.itemClicked.connect(self._on_item)
         self._list.itemActivated.connect(self._on_item)
-        self._none = QLabel()
-        self._none.setProperty("tone", "muted")
-        self._none.setWordWrap(True)
+        self._none = Label(tone="muted", wraps=True)
         self._lay_out()
         self._fill("")
         self._search.setFocus()
@@ -171,8 +169,9 @@ class ModelPopup(QFrame):
     def _loaded_row(self, status: EngineStatus) -> QHBoxLayout:
         name = ElidedLabel(status.model_name, tone="strong", mode=Qt.TextElideMode.ElideMiddle)
         context = status.context_tokens
-        detail = QLabel(f"{context_text(context)} context" if context else "context not said")
-        detail.setProperty("tone", "caption")
+        detail = Label(
+            f"{context_text(context)} context" if context else "context not said", tone="caption"
+        )
         word = "Back to this machine" if status.server else "Unload"
         unload = QPushButton(word)
         unload.setAccessibleName(f"{word}: {status.model_name}")
@@ -226,8 +225,7 @@ class ModelPopup(QFrame):
         self.unload_wished.emit()
 
 
-def _caption(text: str) -> QLabel:
-    label = QLabel(text)
-    label.setProperty("tone", "caption")
+def _caption(text: str) -> Label:
+    label = Label(text, tone="caption")
     label.setContentsMargins(12, 4, 0, 0)
     return label

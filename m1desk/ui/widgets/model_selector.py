@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 from PySide6.QtCore import QEvent, QPoint, QSize, Qt, Signal
 from PySide6.QtWidgets import (
     QHBoxLayout,
-    QLabel,
     QProgressBar,
     QPushButton,
     QSizePolicy,
@@ -18,6 +17,7 @@ from m1desk.ui.icons import icon_pixmap
 from m1desk.ui.units import context_text, percent_text
 from m1desk.ui.widgets.buttons import IconButton
 from m1desk.ui.widgets.elided_label import ElidedLabel
+from m1desk.ui.widgets.label import Label
 from m1desk.ui.widgets.model_popup import ModelPopup
 
 if TYPE_CHECKING:
@@ -40,12 +40,10 @@ class _Face(QPushButton):
         self.setMinimumWidth(160)
         self.setMaximumWidth(_WIDEST)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self._icon = QLabel()
+        self._icon = Label()
         self.name = ElidedLabel(tone="strong", mode=Qt.TextElideMode.ElideMiddle)
-        self.detail = QLabel()
-        self.detail.setTextFormat(Qt.TextFormat.PlainText)
-        self.detail.setProperty("tone", "muted")
-        self._chevron = QLabel()
+        self.detail = Label(tone="muted")
+        self._chevron = Label()
         self.progress = QProgressBar(self)
         self.progress.setRange(0, 1000)
         self.progress.setTextVisible(False)

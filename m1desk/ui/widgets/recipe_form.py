@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QFormLayout, QFrame, QLabel, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFormLayout, QFrame, QLineEdit, QVBoxLayout, QWidget
 
 from m1desk.recipes import TARGETS, ClusterWish, RecipeOptions
 from m1desk.ui.viewmodels.recipes import ClusterQuestion
 from m1desk.ui.widgets.calm_fields import choice, free_choice, whole_number
-from m1desk.ui.widgets.text_label import text_label
+from m1desk.ui.widgets.label import Label, Paragraph
 
 if TYPE_CHECKING:
     from m1desk.ui.theme import Theme
@@ -103,13 +103,12 @@ class RecipeForm(QFrame):
             self.target,
             self.host,
         ):
-            label = QLabel(field.accessibleName())
-            label.setProperty("tone", "muted")
+            label = Label(field.accessibleName(), tone="muted")
             label.setBuddy(field)
             form.addRow(label, field)
         self.context.setSuffix(" tokens")
         self.model.setMinimumContentsLength(16)
-        note = text_label("caption", "The name that clients reach it by. More: m1desk recipe.")
+        note = Paragraph("The name that clients reach it by. More: m1desk recipe.", tone="caption")
         layout = QVBoxLayout(self)
         space = metrics.space_m
         layout.setContentsMargins(space, space, space, space)

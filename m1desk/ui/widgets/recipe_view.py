@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 from m1desk.ui.theme import code_font, set_look
 from m1desk.ui.units import bytes_text, tokens_text
 from m1desk.ui.widgets.calm_fields import choice
-from m1desk.ui.widgets.text_label import shrinkable, text_label
+from m1desk.ui.widgets.label import Paragraph, shrinkable
 
 if TYPE_CHECKING:
     from m1desk.errors import M1DeskError
@@ -45,9 +45,9 @@ class RecipeView(QWidget):
         super().__init__(parent)
         self._theme = theme
         self._recipe: Recipe | None = None
-        self._verdict = text_label("title")
-        self._why = shrinkable(text_label("muted"))
-        self._notes = shrinkable(text_label())
+        self._verdict = Paragraph(tone="title")
+        self._why = shrinkable(Paragraph(tone="muted"))
+        self._notes = shrinkable(Paragraph())
         self.files = choice("File", [])
         self.preview = QPlainTextEdit()
         self.copy = QPushButton("Copy")
@@ -138,7 +138,7 @@ class RecipeView(QWidget):
         steps = QVBoxLayout(self._steps)
         steps.setContentsMargins(space, space, space, space)
         steps.setSpacing(metrics.space_s)
-        steps.addWidget(text_label("strong", _STEPS))
+        steps.addWidget(Paragraph(_STEPS, tone="strong"))
         steps.addWidget(self._notes)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(metrics.space_xl, space, metrics.space_xl, metrics.space_xl)

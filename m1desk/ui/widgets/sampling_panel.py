@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QFrame,
     QGridLayout,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QPlainTextEdit,
     QPushButton,
@@ -24,6 +23,7 @@ from PySide6.QtWidgets import (
 from m1desk.engines.turn import SamplingParameters
 from m1desk.ui.theme import set_look
 from m1desk.ui.widgets.buttons import IconButton
+from m1desk.ui.widgets.label import Label
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QFocusEvent
@@ -93,7 +93,7 @@ class SamplingPanel(QFrame):
         self.prompt = _TextField("The model's own, or none")
         self.stop_field = _TextField("One a line")
         self._fields: dict[str, _NumberField] = {}
-        self._labels: dict[str, QLabel] = {}
+        self._labels: dict[str, Label] = {}
         self._reset = QPushButton("Reset to defaults")
         self._typing = QTimer(self)
         self._typing.setSingleShot(True)
@@ -135,8 +135,7 @@ class SamplingPanel(QFrame):
     def _lay_out(self) -> None:
         metrics = self._theme.metrics
         head = QHBoxLayout()
-        title = QLabel("Parameters")
-        title.setProperty("tone", "strong")
+        title = Label("Parameters", tone="strong")
         self._close = IconButton(self._theme, "close", "Hide parameters")
         head.addWidget(title, 1)
         head.addWidget(self._close)
@@ -146,21 +145,23 @@ class SamplingPanel(QFrame):
         column.setContentsMargins(side, metrics.space_m, side, side)
         column.setSpacing(metrics.space_s)
         column.addLayout(head)
-        column.addWidget(_caption("System prompt"))
+        column.addWidget(Label("System prompt", tone="caption"))
         self.prompt.setAccessibleName("System prompt")
         self.prompt.setFixedHeight(120)
         column.addWidget(self.prompt)
         column.addSpacing(metrics.space_s)
-        column.addWidget(_caption("Sampling"))
+        column.addWidget(Label("Sampling", tone="caption"))
         column.addLayout(self._make_grid())
         column.addSpacing(metrics.space_s)
-        column.addWidget(_caption("Stop sequences"))
+        column.addWidget(Label("Stop sequences", tone="caption"))
         self.stop_field.setAccessibleName("Stop sequences, one a line")
         self.stop_field.setFixedHeight(56)
         column.addWidget(self.stop_field)
-        note = QLabel("Empty fields use the model's default. They belong to this chat alone.")
-        note.setWordWrap(True)
-        note.setProperty("tone", "caption")
+        note = Label(
+            "Empty fields use the model's default. They belong to this chat alone.",
+            tone="caption",
+            wraps=True,
+        )
         column.addWidget(note)
         column.addWidget(self._reset)
         column.addStretch(1)
@@ -183,7 +184,7 @@ class SamplingPanel(QFrame):
         grid.setHorizontalSpacing(8)
         grid.setVerticalSpacing(6)
         for row, parameter in enumerate(PARAMETERS):
-            label = QLabel(parameter.label)
+            label = Label(parameter.label)
             label.setToolTip(parameter.help)
             field = _NumberField(parameter)
             label.setBuddy(field)
@@ -306,9 +307,3 @@ class _TextField(QPlainTextEdit):
     def focusOutEvent(self, event: QFocusEvent) -> None:
         super().focusOutEvent(event)
         self.left.emit()
-
-
-def _caption(text: str) -> QLabel:
-    label = QLabel(text)
-    label.setProperty("tone", "caption")
-    return label

@@ -13,9 +13,9 @@ from m1desk.engines.remote.profiles import parse_host_and_port, parse_ssh
 from m1desk.errors import BadInput
 from m1desk.ui.widgets.calm_fields import choice, free_choice, text_line, whole_number
 from m1desk.ui.widgets.file_field import FileField
+from m1desk.ui.widgets.label import Paragraph
 from m1desk.ui.widgets.server_headers import KEPT, ServerHeaders
 from m1desk.ui.widgets.settings_card import SettingsCard
-from m1desk.ui.widgets.text_label import text_label
 
 if TYPE_CHECKING:
     from m1desk.engines import ServedModel, SshTunnel
@@ -89,12 +89,12 @@ class SecretsCard(SettingsCard):
         self.key = text_line("", _FIELD)
         self.key.setEchoMode(QLineEdit.EchoMode.Password)
         self.headers = ServerHeaders(theme)
-        self.note = text_label("caption", keeping)
+        self.note = Paragraph(keeping, tone="caption")
         self.key.setAccessibleName("Key")
         self.add_row("Key", "Sent as a bearer key.", self.wants_key)
         self._key_row = self.add_row("The key itself", "", self.key)
         self.add_widget(self.note)
-        self.add_widget(text_label("", "More headers"))
+        self.add_widget(Paragraph("More headers"))
         self.add_widget(self.headers)
         self.wants_key.toggled.connect(lambda _on: self._on_changed())
         self.key.textChanged.connect(lambda _text: self.changed.emit())

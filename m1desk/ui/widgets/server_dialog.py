@@ -14,6 +14,7 @@ from m1desk.ui.theme import set_look
 from m1desk.ui.viewmodels.servers_words import keeping_text
 from m1desk.ui.widgets.dialog_foot import dialog_foot
 from m1desk.ui.widgets.dialog_size import open_within_window
+from m1desk.ui.widgets.label import Paragraph
 from m1desk.ui.widgets.separator import separator
 from m1desk.ui.widgets.server_cards import (
     AddressCard,
@@ -23,7 +24,6 @@ from m1desk.ui.widgets.server_cards import (
     key_hint,
 )
 from m1desk.ui.widgets.settings_card import scrolled_cards
-from m1desk.ui.widgets.text_label import text_label
 
 if TYPE_CHECKING:
     from m1desk.engines import ServedModel
@@ -69,7 +69,7 @@ class ServerDialog(QDialog):
         self.trust = TrustCard(theme)
         self.tunnel = TunnelCard(theme)
         self.save = QPushButton("Add the server" if change is None else "Save")
-        self._said = text_label("muted")
+        self._said = Paragraph(tone="muted")
         self._note = note
         self._lay_out()
         self._show(change, begin_with or ServerProfile("", ""))

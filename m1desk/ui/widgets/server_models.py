@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QGridLayout, QPushButton, QVBoxLayout, QWidget
 
 from m1desk.ui.units import tokens_text
 from m1desk.ui.widgets.elided_label import ElidedLabel
+from m1desk.ui.widgets.label import Label
 
 if TYPE_CHECKING:
     from m1desk.engines import ServedModel, ServerProfile
@@ -30,8 +31,7 @@ class ServerModels(QFrame):
         self._shown: object = None
         self.setProperty("card", True)
         self.setAccessibleName("Models of the server")
-        title = QLabel("Models it lists")
-        title.setProperty("tone", "strong")
+        title = Label("Models it lists", tone="strong")
         self._place = QVBoxLayout()
         self._grid_box: QWidget | None = None
         layout = QVBoxLayout(self)
@@ -75,12 +75,11 @@ class ServerModels(QFrame):
         context = model.context_tokens or (profile.context_tokens if is_asked else 0)
         said = "" if model.context_tokens or not context else " (as you entered it)"
         words = f"{tokens_text(context)} tokens{said}" if context else "context length not said"
-        length = QLabel(words)
-        length.setProperty("tone", "muted")
+        length = Label(words, tone="muted")
         grid.addWidget(name, row, 0)
         grid.addWidget(length, row, 1)
         if is_asked:
-            mark = QLabel("Asked")
+            mark = Label("Asked")
             mark.setProperty("tag", True)
             grid.addWidget(mark, row, 2, Qt.AlignmentFlag.AlignCenter)
         else:

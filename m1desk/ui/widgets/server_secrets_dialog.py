@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout
+from PySide6.QtWidgets import QDialog, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout
 
 from m1desk.engines import ServerSecrets
 from m1desk.engines.remote.secrets import KEY
 from m1desk.ui.viewmodels.servers_words import secret_name
-from m1desk.ui.widgets.text_label import text_label
+from m1desk.ui.widgets.label import Label, Paragraph
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
@@ -51,17 +51,17 @@ class ServerSecretsDialog(QDialog):
         layout.setContentsMargins(space, space, space, space)
         layout.setSpacing(metrics.space_s)
         layout.addWidget(
-            text_label("strong", f"{profile.name} ({profile.base_url}) wants to see these:")
+            Paragraph(f"{profile.name} ({profile.base_url}) wants to see these:", tone="strong")
         )
         for what, field in self.fields.items():
-            label = QLabel(secret_name(what))
+            label = Label(secret_name(what))
             label.setBuddy(field)
             field.setAccessibleName(secret_name(what))
             field.setEchoMode(QLineEdit.EchoMode.Password)
             field.textChanged.connect(lambda _text: self._on_changed())
             layout.addWidget(label)
             layout.addWidget(field)
-        layout.addWidget(text_label("caption", keeping))
+        layout.addWidget(Paragraph(keeping, tone="caption"))
         layout.addLayout(self._foot(space))
         self._on_changed()
 

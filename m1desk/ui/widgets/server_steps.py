@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
+from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QPushButton, QVBoxLayout
 
 from m1desk.engines import Outcome
 from m1desk.engines.remote.verdicts import STEP_NAMES
 from m1desk.ui.icons import icon_pixmap
 from m1desk.ui.theme import set_look
-from m1desk.ui.widgets.text_label import shrinkable, text_label
+from m1desk.ui.widgets.label import Label, Paragraph, shrinkable
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
@@ -49,7 +49,7 @@ class ServerSteps(QFrame):
         self._rows: list[_StepRow] = []
         self.setProperty("card", True)
         self.setAccessibleName("Test of the server")
-        self._title = text_label("strong")
+        self._title = Paragraph(tone="strong")
         self._stop = QPushButton("Stop")
         self._stop.setToolTip("End the test")
         self._stop.clicked.connect(self.stop_wished)
@@ -117,7 +117,7 @@ class _StepRow(QFrame):
         self.verdict = verdict
         icon, self._colour, word = _LOOKS[verdict.outcome]
         self._icon_name = icon
-        self._icon = QLabel()
+        self._icon = Label()
         self._icon.setFixedWidth(_ICON)
         self.setAccessibleName(f"{STEP_NAMES[verdict.step]}: {word}. {verdict.what}")
         self.trust = QPushButton("Trust this certificate…")
@@ -133,14 +133,14 @@ class _StepRow(QFrame):
     def _lay_out(self) -> None:
         verdict = self.verdict
         is_off = verdict.outcome is Outcome.NOT_REACHED
-        name = text_label("faint" if is_off else "muted", STEP_NAMES[verdict.step])
+        name = Paragraph(STEP_NAMES[verdict.step], tone="faint" if is_off else "muted")
         name.setFixedWidth(_NAME)
         texts = QVBoxLayout()
         texts.setSpacing(2)
-        texts.addWidget(shrinkable(text_label("faint" if is_off else "", verdict.what)))
+        texts.addWidget(shrinkable(Paragraph(verdict.what, tone="faint" if is_off else "")))
         for text in (verdict.why, verdict.todo):
             if text:
-                texts.addWidget(shrinkable(text_label("muted", _with_groups(text, verdict))))
+                texts.addWidget(shrinkable(Paragraph(_with_groups(text, verdict), tone="muted")))
         if verdict.fingerprint:
             texts.addWidget(self.trust, alignment=Qt.AlignmentFlag.AlignLeft)
         else:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from m1desk.ui.icons import icon_pixmap
 from m1desk.ui.widgets.elided_label import ElidedLabel
-from m1desk.ui.widgets.text_label import text_label
+from m1desk.ui.widgets.label import Label, Paragraph
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QResizeEvent
@@ -35,9 +35,9 @@ class ServerStrip(QWidget):
         self._sent = sent
         self._frame = QFrame()
         self._frame.setProperty("found", True)
-        self._icon = QLabel()
+        self._icon = Label()
         self._who = ElidedLabel(tone="strong")
-        self._lacks = text_label("muted")
+        self._lacks = Paragraph(tone="muted")
         self._back = QPushButton("Back to this machine")
         self._back.clicked.connect(self.back_wished)
         self._lay_out()

@@ -17,10 +17,10 @@ from PySide6.QtWidgets import (
 from m1desk.ui.theme import set_look
 from m1desk.ui.viewmodels.servers_words import facts_of
 from m1desk.ui.widgets.elided_label import ElidedLabel
+from m1desk.ui.widgets.label import Paragraph, shrinkable
 from m1desk.ui.widgets.scrolled import scrolled
 from m1desk.ui.widgets.server_models import ServerModels
 from m1desk.ui.widgets.server_steps import ServerSteps
-from m1desk.ui.widgets.text_label import shrinkable, text_label
 
 if TYPE_CHECKING:
     from m1desk.engines import ServerInUse
@@ -57,8 +57,8 @@ class ServerView(QWidget):
         self._theme = theme
         self._known: KnownServer | None = None
         self._name = ElidedLabel(tone="title")
-        self._state = text_label("muted")
-        self._lacks = text_label("muted")
+        self._state = Paragraph(tone="muted")
+        self._lacks = Paragraph(tone="muted")
         self.use = QPushButton("Use this server")
         self.back = QPushButton("Back to this machine")
         self.test = QPushButton("Test")
@@ -184,7 +184,10 @@ class ServerView(QWidget):
             label.deleteLater()
         self._fact_labels = []
         for row, (name, value) in enumerate(facts):
-            cells = text_label("muted", name), shrinkable(text_label("", value))
+            cells = (
+                Paragraph(name, tone="muted"),
+                shrinkable(Paragraph(value)),
+            )
             cells[0].setWordWrap(False)
             for column, cell in enumerate(cells):
                 self._facts.addWidget(cell, row, column, Qt.AlignmentFlag.AlignTop)

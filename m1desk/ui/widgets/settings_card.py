@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
+from m1desk.ui.widgets.label import Label
 from m1desk.ui.widgets.scrolled import scrolled
 
 if TYPE_CHECKING:
@@ -38,8 +39,7 @@ class SettingsCard(QFrame):
         self._metrics = theme.metrics
         self.setProperty("card", True)
         self.setAccessibleName(title)
-        heading = QLabel(title)
-        heading.setProperty("tone", "title")
+        heading = Label(title, tone="title")
         self._column = QVBoxLayout(self)
         metrics = theme.metrics
         self._column.setContentsMargins(
@@ -58,13 +58,11 @@ class SettingsCard(QFrame):
         control.setAccessibleDescription(hint)
         texts = QVBoxLayout()
         texts.setSpacing(2)
-        label = QLabel(name)
+        label = Label(name)
         label.setBuddy(control)
         texts.addWidget(label)
         if hint:
-            explained = QLabel(hint)
-            explained.setProperty("tone", "caption")
-            explained.setWordWrap(True)
+            explained = Label(hint, tone="caption", wraps=True)
             texts.addWidget(explained)
         box = QWidget()
         row = QHBoxLayout(box)

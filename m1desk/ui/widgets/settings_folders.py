@@ -10,13 +10,13 @@ from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QVBoxLayout,
     QWidget,
 )
 
 from m1desk.ui.widgets.elided_label import ElidedLabel
+from m1desk.ui.widgets.label import Label
 from m1desk.ui.widgets.settings_card import SettingsCard
 
 if TYPE_CHECKING:
@@ -90,9 +90,11 @@ class FoldersCard(SettingsCard):
         row.setContentsMargins(0, 0, 0, 0)
         add = _button("Add a folder of models…", "", self._add)
         row.addWidget(add)
-        note = QLabel("Models of LM Studio, Jan, Ollama and Hugging Face are found by themselves.")
-        note.setProperty("tone", "caption")
-        note.setWordWrap(True)
+        note = Label(
+            "Models of LM Studio, Jan, Ollama and Hugging Face are found by themselves.",
+            tone="caption",
+            wraps=True,
+        )
         row.addWidget(note, 1)
         return foot
 
@@ -127,7 +129,7 @@ def _row(name: str, path: Path, buttons: list[QPushButton]) -> QWidget:
     layout.setSpacing(8)
     texts = QVBoxLayout()
     texts.setSpacing(2)
-    texts.addWidget(QLabel(name))
+    texts.addWidget(Label(name))
     texts.addWidget(ElidedLabel(str(path), tone="caption", mode=Qt.TextElideMode.ElideMiddle))
     layout.addLayout(texts, 1)
     for button in buttons:

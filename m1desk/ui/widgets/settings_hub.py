@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QLineEdit, QPushButton, QWidget
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLineEdit, QPushButton, QWidget
 
 from m1desk.models import HUGGING_FACE
 from m1desk.ui.theme import set_look
 from m1desk.ui.widgets.calm_fields import whole_number
+from m1desk.ui.widgets.label import Label
 from m1desk.ui.widgets.settings_card import SettingsCard
 
 if TYPE_CHECKING:
@@ -161,9 +162,7 @@ def _token_text(state: TokenState) -> str:
     return f"No token for {host} is stored. You make one at {state.endpoint}{_MAKE_ONE_AT}."
 
 
-def _note(tone: str) -> QLabel:
-    label = QLabel()
-    label.setProperty("tone", tone)
-    label.setWordWrap(True)
+def _note(tone: str) -> Label:
+    label = Label(tone=tone, wraps=True)
     label.setVisible(tone != "danger")
     return label

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QVBoxLayout, QWidget
 
 from m1desk.ui.actions import COMMANDS, TYPING_KEYS, native_keys
+from m1desk.ui.widgets.label import Label
 
 if TYPE_CHECKING:
     from m1desk.ui.theme import Theme
@@ -48,17 +49,11 @@ class ShortcutsDialog(QDialog):
             if row:
                 grid.setRowMinimumHeight(row, self._metrics.space_s)
                 row += 1
-            grid.addWidget(_label(group, "caption"), row, 0)
+            grid.addWidget(Label(group, tone="caption"), row, 0)
             row += 1
             for _, text, keys in (line for line in lines if line[0] == group):
-                grid.addWidget(_label(text, "body"), row, 0)
-                label = _label(keys, "muted")
+                grid.addWidget(Label(text, tone="body"), row, 0)
+                label = Label(keys, tone="muted")
                 label.setAccessibleName(f"{text}: {keys}")
                 grid.addWidget(label, row, 1, Qt.AlignmentFlag.AlignRight)
                 row += 1
-
-
-def _label(text: str, tone: str) -> QLabel:
-    label = QLabel(text)
-    label.setProperty("tone", tone)
-    return label

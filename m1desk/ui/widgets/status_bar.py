@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtGui import QColor, QPainter
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QToolButton, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QToolButton, QWidget
 
 from m1desk.ui.units import (
     bytes_pair,
@@ -17,6 +17,7 @@ from m1desk.ui.units import (
     tokens_text,
 )
 from m1desk.ui.widgets.elided_label import ElidedLabel
+from m1desk.ui.widgets.label import Label
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -221,16 +222,15 @@ class StatusBar(QFrame):
         self._dot.set_colour(getattr(self._theme.palette, _STATES[self._state][1]))
 
 
-def _figure(meaning: str) -> QLabel:
-    label = QLabel()
-    label.setProperty("tone", "muted")
+def _figure(meaning: str) -> Label:
+    label = Label(tone="muted")
     label.setToolTip(meaning)
     label.setAccessibleDescription(meaning)
     return label
 
 
 def _set(
-    label: QLabel, name: str, value: float | None, write: Callable[[float | None], str]
+    label: Label, name: str, value: float | None, write: Callable[[float | None], str]
 ) -> None:
     label.setVisible(value is not None)
     label.setText(f"{name} {write(value)}".strip())

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedWidget, QTabBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QTabBar, QVBoxLayout, QWidget
+
+from m1desk.ui.widgets.label import Label
 
 if TYPE_CHECKING:
     from m1desk.ui.theme import Theme
@@ -55,8 +57,7 @@ class TabbedPage(QWidget):
         self._bar.setDrawBase(False)
         self._bar.setUsesScrollButtons(False)
         self._bar.setAccessibleName(f"Parts of the {title} page")
-        heading = QLabel(title)
-        heading.setProperty("tone", "heading")
+        heading = Label(title, tone="heading")
         head = QHBoxLayout()
         head.setContentsMargins(metrics.space_xl, 0, metrics.space_xl, 0)
         head.setSpacing(metrics.space_xl)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
 
 from m1desk.ui.widgets.elided_label import ElidedLabel
+from m1desk.ui.widgets.label import Label
 
 if TYPE_CHECKING:
     from m1desk.ui.theme import Theme
@@ -19,8 +20,7 @@ class Tile(QFrame):
         super().__init__(parent)
         self._name = name
         self.setProperty("card", True)
-        caption = QLabel(name)
-        caption.setProperty("tone", "caption")
+        caption = Label(name, tone="caption")
         self._value = ElidedLabel("–", tone="title")
         self._more = ElidedLabel(" ", tone="caption")
         metrics = theme.metrics

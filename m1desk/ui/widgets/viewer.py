@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import QStringListModel, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QLineEdit, QVBoxLayout
+from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLineEdit, QVBoxLayout
 
 from m1desk.ui.viewmodels.document_search import words_pattern
 from m1desk.ui.widgets.buttons import IconButton
 from m1desk.ui.widgets.calm_fields import choice, whole_number
 from m1desk.ui.widgets.elided_label import ElidedLabel
+from m1desk.ui.widgets.label import Label
 from m1desk.ui.widgets.viewer_text import ViewerText
 
 if TYPE_CHECKING:
@@ -55,11 +56,11 @@ class Viewer(QFrame):
         self.text = ViewerText(theme)
         self.field = _SearchField()
         self._place = ElidedLabel(tone="strong", mode=Qt.TextElideMode.ElideMiddle)
-        self._note = QLabel()
+        self._note = Label(tone="warning", wraps=True)
         self._names = QStringListModel(self)
         self._file: QComboBox = choice("Document", ())
         self._page = whole_number("Page", 1, 1)
-        self._count = QLabel()
+        self._count = Label(tone="caption")
         self._back = IconButton(theme, "chevron-left", "Back to the documents alone")
         self._previous = IconButton(theme, "chevron-up", "Previous hit (Shift+Enter)")
         self._next = IconButton(theme, "chevron-down", "Next hit (Enter)")
@@ -155,10 +156,6 @@ class Viewer(QFrame):
         self._file.setMinimumContentsLength(8)
         self._page.setPrefix("p. ")
         self._page.setFixedWidth(72)
-        self._count.setProperty("tone", "caption")
-        self._note.setProperty("tone", "warning")
-        self._note.setWordWrap(True)
-        self._note.setTextFormat(Qt.TextFormat.PlainText)
         self._note.hide()
         self._back.hide()
         layout = QVBoxLayout(self)

@@ -15,9 +15,9 @@ from m1desk.ui.widgets.calm_fields import add_choice, choice, text_line
 from m1desk.ui.widgets.dialog_foot import dialog_foot
 from m1desk.ui.widgets.dialog_size import open_within_window
 from m1desk.ui.widgets.file_field import FileField
+from m1desk.ui.widgets.label import Paragraph
 from m1desk.ui.widgets.separator import separator
 from m1desk.ui.widgets.settings_card import SettingsCard, scrolled_cards
-from m1desk.ui.widgets.text_label import text_label
 
 if TYPE_CHECKING:
     from m1desk.ui.theme import Theme
@@ -52,7 +52,7 @@ class VllmHereDialog(QDialog):
         self.add = QPushButton("Add")
         for field in (self.place, self.python, self.tool, self.pull):
             field.setFixedWidth(_FIELD)
-        self._said = text_label("muted")
+        self._said = Paragraph(tone="muted")
         self._image_rows: tuple[QWidget, ...] = ()
         self._python_row = QWidget()
         self._lay_out(theme)
