@@ -114,6 +114,20 @@ def test_an_answer_goes_to_whoever_was_seen_when_it_was_asked_for(
     assert answerers(app) == ["scripted llama on lab"]
 
 
+def test_the_greeting_of_a_first_start_never_goes_to_a_server(
+    start: Callable[..., App], url: str, qtbot: QtBot
+) -> None:
+    app = start(greet=True)
+    engine = app.parts.engine
+    with qtbot.waitSignal(engine.loaded, timeout=SLOW):
+        with qtbot.waitSignal(engine.load_wished, timeout=SLOW):
+            pass
+        use(app, qtbot, "lab", url)
+    assert app.parts.chat.conversation.status.server == "lab"
+    assert not app.parts.chat.conversation.is_answering
+    assert app.parts.chat.conversation.messages == ()
+
+
 def test_choosing_a_model_here_leaves_the_server(
     start: Callable[..., App], url: str, scripted_minimax: Path, qtbot: QtBot
 ) -> None:
