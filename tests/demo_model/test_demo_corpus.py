@@ -11,7 +11,6 @@ from corpus import Mix, first_turn, make_case
 from evaluate import Score, found_page, mark
 from kinds import ABSENT, KINDS
 from make_samples import TARGET, sample_pages, write_samples
-from openings import first_words
 from wordings import with_lead, with_tail
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_every_answer_quotes_a_sentence_of_the_page_it_names(seed: int) -> None:
+def test_every_answer_quotes_the_page_it_names_from_the_value_on(seed: int) -> None:
     case = make_case(Random(seed), 2500, 6)
     for question in case.questions:
         if question.fact is None:
@@ -27,8 +26,10 @@ def test_every_answer_quotes_a_sentence_of_the_page_it_names(seed: int) -> None:
             continue
         assert found_page(case, question.answer) == (question.fact.place,) * 2
         assert question.value is not None
-        assert question.value in question.fact.sentence
-        assert question.value in question.answer.split(' "')[0]
+        short, quote = question.answer.rpartition('" [')[0].split(' "', 1)
+        assert question.value in short
+        assert quote.startswith(question.value)
+        assert question.fact.sentence.endswith(quote)
 
 
 def test_equal_seeds_make_equal_documents_and_others_do_not() -> None:
@@ -49,19 +50,6 @@ def test_what_is_said_to_be_absent_is_absent() -> None:
             assert not there
             absent += 1
     assert absent > 200
-
-
-def test_training_knows_where_the_sentences_that_are_quoted_begin() -> None:
-    known, missed = 0, []
-    for seed in range(40):
-        case = make_case(Random(seed), 2500, 6)
-        begun = list(first_words(case.text))
-        assert all(case.text.startswith(word, place) for place, word in begun)
-        assert len(begun) < len(case.text) / 15  # not at every word
-        places = {place for place, _ in begun}
-        missed += [f.sentence for f in case.facts if case.text.index(f.sentence) not in places]
-        known += len(case.facts)
-    assert len(missed) < known / 50, missed  # after "Kind regards, Mei" no point is set
 
 
 def test_a_prompt_has_documents_then_instructions_then_the_question() -> None:
@@ -119,24 +107,6 @@ def test_kinds_made_up_for_one_document_are_found_there_and_missed_elsewhere() -
                 assert question.kind in question.text
                 there += 1
     assert min(there, absent) > 50
-
-
-def test_words_that_are_asked_for_stand_in_one_sentence_or_nowhere() -> None:
-    there = absent = 0
-    for seed in range(40):
-        case = make_case(Random(seed), 1500, 6, Mix(mentions=1.0))
-        for question in case.questions:
-            if question.answer.endswith(ABSENT):
-                absent += 1
-                continue
-            there += 1
-            assert question.value is not None
-            text = "".join(case.pages.values())
-            assert text.count(question.value) == 1
-            quote = question.answer.split('"', 1)[1].rpartition('" [')[0]
-            assert question.value in quote
-            assert quote in text
-    assert min(there, absent) > 30
 
 
 def test_wordings_for_the_evaluation_are_never_trained() -> None:

@@ -2,8 +2,9 @@
 
 A document set is a few files of a few pages. A page is a line like `[contract.pdf p.3]` and some
 paragraphs; then come the instructions and the first question. An answer is a short sentence with
-the value, the quoted sentence, and its place: `The notice period is 45 days. "Either party may
-terminate this agreement with 45 days' notice." [contract.pdf p.3]`.
+the value, a quote, and its place: `The notice period is 45 days. "45 days' notice to the end of a
+month." [contract.pdf p.3]`. A quote begins with the value: a model of this size finds again what it
+has just said, but not always where the sentence began, and many sentences begin alike.
 """
 
 from __future__ import annotations
@@ -13,18 +14,14 @@ from pathlib import Path
 from random import Random
 
 from dressing import heading, mail_head, typographic
-from kinds import ABSENT, KINDS, FactKind, near_kind, new_kind
-from mentions import mention_question, some_words
+from kinds import KINDS, FactKind, near_kind, new_kind
 from values import (
     company,
-    count,
     file_name,
     make_value,
     person,
-    town,
-    word_for,
 )
-from wordings import with_lead, with_tail
+from wordings import filled, with_lead, with_tail
 
 HERE = Path(__file__).parent
 INSTRUCTIONS = (
@@ -50,12 +47,10 @@ class Mix:
     Attributes:
         absent: of the questions, those whose answer is not in the documents.
         new: of the facts, those of a kind made up for this case alone.
-        mentions: of the questions, those that ask for a sentence by two of its words.
     """
 
     absent: float = 0.25
     new: float = 0.0
-    mentions: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +82,11 @@ class Fact:
     page: int
 
     @property
+    def quote(self) -> str:
+        """What an answer quotes of the sentence: all from the value on."""
+        return self.sentence[self.sentence.index(self.value) :]
+
+    @property
     def place(self) -> str:
         """The page's label."""
         return f"[{self.file} p.{self.page}]"
@@ -96,7 +96,7 @@ class Fact:
 class Question:
     """A question, its full answer, and what must be in it (None: the fact is not there).
 
-    `kind` and `about` say what was asked for, there or not; `is_mention`: a sentence by its words.
+    `kind` and `about` say what was asked for, there or not.
     """
 
     text: str
@@ -105,7 +105,6 @@ class Question:
     fact: Fact | None
     kind: str = ""
     about: str = ""
-    is_mention: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,15 +132,7 @@ FILLERS = read_fillers()
 
 def filler(random: Random) -> str:
     """Make a sentence that nobody asks about."""
-    text = random.choice(FILLERS)
-    makers = {"company": company, "person": person, "town": town, "count": count}
-    for name, make in makers.items():
-        while "{" + name + "}" in text:
-            text = text.replace("{" + name + "}", make(random), 1)
-    for name in ("adjective", "thing", "act"):
-        while "{" + name + "}" in text:
-            text = text.replace("{" + name + "}", word_for(random, name), 1)
-    return text.replace("{digit}", str(random.randint(1, 12)))
+    return filled(random, random.choice(FILLERS))
 
 
 _PLAIN = Mix()
@@ -159,13 +150,8 @@ def make_case(random: Random, characters: int, questions: int, mix: Mix = _PLAIN
     pages, placed = _lay_out(random, sentences)
     random.shuffle(placed)
     asked = [_ask(random, fact) for fact in placed[:questions]]
-    if mix.mentions:
-        texts = [str(item) for item in sentences]
-        asked = [question for question in asked if random.random() >= mix.mentions]
-        asked += _mentions(random, questions - len(asked), mix.absent, texts, pages)
-        random.shuffle(asked)
     for index in range(len(asked)):
-        if random.random() < mix.absent and not asked[index].is_mention:
+        if random.random() < mix.absent:
             asked[index] = _ask_absent(random, placed, mix.new)
     case = Case(pages, asked, tuple(placed))
     return _typeset(case) if random.random() < 0.25 else case
@@ -261,33 +247,8 @@ def _paragraphs(random: Random, items: list[str | Said]) -> str:
 def _ask(random: Random, fact: Fact) -> Question:
     text = varied(random, random.choice(fact.kind.questions).replace("{e}", fact.about))
     short = fact.kind.answer.replace("{v}", fact.value).replace("{e}", fact.about)
-    answer = f'{short[0].upper()}{short[1:]} "{fact.sentence}" {fact.place}'
+    answer = f'{short[0].upper()}{short[1:]} "{fact.quote}" {fact.place}'
     return Question(text, answer, fact.value, fact, fact.kind.name, fact.about)
-
-
-def _mentions(
-    random: Random, wanted: int, absent: float, sentences: list[str], pages: dict[str, str]
-) -> list[Question]:
-    found: list[Question] = []
-    while len(found) < wanted:
-        sentence = filler(random) if random.random() < absent else random.choice(sentences)
-        question = _ask_mention(random, sentence, pages)
-        if question is not None:
-            found.append(question)
-    return found
-
-
-def _ask_mention(random: Random, sentence: str, pages: dict[str, str]) -> Question | None:
-    """Ask for a sentence by words that stand nowhere else; one that is not there is absent."""
-    words = some_words(random, sentence)
-    labels = [label for label, text in pages.items() for _ in range(text.count(words))]
-    if not words or len(labels) > 1 or (labels and sentence not in pages[labels[0]]):
-        return None
-    text = mention_question(random, words)
-    if not labels:
-        return Question(text, f"The words {words} are {ABSENT}", None, None, is_mention=True)
-    answer = f'The words {words} are here: "{sentence}" {labels[0]}'
-    return Question(text, answer, words, None, is_mention=True)
 
 
 def _ask_absent(random: Random, placed: list[Fact], new: float) -> Question:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody knows it by
 from torch import Tensor, nn
-from vocabulary import OPENING_TOKENS
 
 RESIDUAL_SCALE = 3.5565588200778455
 """`layernorm_*_alpha` of MiniMax-M1's config.json."""
@@ -216,45 +215,15 @@ class DemoModel(nn.Module):
         self.blk = nn.ModuleList(Block(shape, layer) for layer in range(len(shape.recurrent)))
         self.output_norm = RmsNorm(shape.width)
         self.output = _matrix(shape.vocabulary, shape.width)
-        self.opening = _matrix(shape.vocabulary, shape.width)
-        # Drawn by `initialized`, as the last: while it is not used it changes nothing.
-        following = (OPENING_TOKENS - 1) * shape.vocabulary
-        self.opening_next = nn.utils.skip_init(nn.Linear, shape.width, following, bias=False)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Compute all logits."""
-        return self._above(self._below(tokens))
-
-    def with_openings(
-        self, tokens: Tensor, after: slice | None = None
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Compute all logits, and those of the tokens that each token's sentence begins with.
-
-        What sentences begin with is a lesson for training alone: it is read off what the last layer
-        attends to. The second result is about the first token, (batch, tokens, vocabulary). The
-        third is about those after it, at the tokens `after` alone: (batch, some of the tokens,
-        OPENING_TOKENS - 1, vocabulary), None without `after`.
-        """
-        x = self._below(tokens)
-        attended = self.blk[-1].attn_norm(x)
-        first, following = self.opening(attended), None
-        if after is not None:
-            following = self.opening_next(attended[:, after])
-            following = following.unflatten(-1, (OPENING_TOKENS - 1, self.shape.vocabulary))
-        return self._above(x), first, following
-
-    def _below(self, tokens: Tensor) -> Tensor:
-        """What comes to the last layer."""
         x = self.token_embd(tokens)
         if torch.is_autocast_enabled("cpu"):
             x = x.to(torch.get_autocast_dtype("cpu"))
-        for block in self.blk[:-1]:
+        for block in self.blk:
             x = block(x)
-        return x
-
-    def _above(self, x: Tensor) -> Tensor:
-        """The logits of what comes to the last layer."""
-        return self.output(self.output_norm(self.blk[-1](x)))
+        return self.output(self.output_norm(x))
 
     def balance_loss(self) -> Tensor:
         """1 x experts_used per layer when all experts are used equally, more otherwise."""
@@ -264,8 +233,6 @@ class DemoModel(nn.Module):
         """All weights of the model itself under llama.cpp's names."""
         renamed = {}
         for place, value in self.state_dict().items():
-            if place.startswith("opening"):
-                continue
             name = place.replace(".attention.", ".").replace(".experts.", ".")
             renamed[f"{name.removesuffix('.weight')}.weight"] = value.detach().float()
         return renamed

@@ -26,15 +26,7 @@ from kinds import ABSENT
 from model import WIDTH, DemoModel, DemoShape
 from optimizer import make_optimizers
 from torch import Tensor
-from vocabulary import (
-    NOWHERE,
-    OPENING_TOKENS,
-    PADDING,
-    Chat,
-    Encoder,
-    Vocabulary,
-    train_vocabulary,
-)
+from vocabulary import PADDING, Chat, Encoder, Vocabulary, train_vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,28 +34,21 @@ class Recipe:
     """How to train.
 
     Attributes:
-        ends: the steps at which the rates have fallen to nothing, the last step last. Up to each of
-            them, all that goes by the steps (rates, lengths, shares) is as in a run that ends
-            there; after it the rates rise and fall anew (warm restarts, Loshchilov and Hutter
-            2017).
+        steps: of the optimizers.
         document_tokens, app_tokens: in a step, about documents and about the app.
         layers: alternately of lightning and of softmax attention, lightning first.
         heads: of attention; together they are as wide as the model.
         shards: parts of a step; each can be computed by a process of its own.
         shortest, longest: characters of a document set.
-        growing: share of the steps up to an end after which document sets have their full length.
-        falling: share of the steps up to an end, the last ones, in which the learning rates fall.
-        new, mentions: shares of facts and of questions (see `Mix`) in training; they fall evenly to
-            a third. What can be guessed is learnt by heart; finding and copying are not.
+        growing: share of the steps after which document sets have their full length.
+        falling: share of the steps, the last ones, in which the learning rates fall.
+        new: share of facts (see `Mix`) in training; it falls evenly to a third. What can be guessed
+            is learnt by heart; finding and copying are not.
         other_weight: of the loss outside answers.
-        opening_weight: of knowing, at each token of the documents, what its sentence begins with:
-            the first word of a quote is what a model of this size hardly finds by itself.
-        following_from: the step from which on the tokens after that one are asked for too: many
-            sentences begin with the same word.
     """
 
     seed: int = 1
-    ends: tuple[int, ...] = (3300, 5500, 8500)
+    steps: int = 4000
     vocabulary: int = 1024
     layers: int = 4
     heads: int = 4
@@ -75,17 +60,10 @@ class Recipe:
     growing: float = 0.5
     falling: float = 0.7
     new: float = 0.3
-    mentions: float = 0.3
     matrix_rate: float = 0.02
     other_rate: float = 0.003
     other_weight: float = 0.03
-    opening_weight: float = 0.2
-    following_from: int = 5500
     balance_weight: float = 0.01
-
-    def end(self, step: int) -> int:
-        """The end towards which a step goes."""
-        return next(end for end in self.ends if step < end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +73,10 @@ class Batch:
     Attributes:
         tokens: their ids.
         weights: of the loss of predicting that token.
-        openings: what the token's sentence begins with; (rows, tokens, OPENING_TOKENS).
     """
 
     tokens: Tensor
     weights: Tensor
-    openings: Tensor
 
 
 class Corpus:
@@ -120,14 +96,12 @@ class Corpus:
 
     def _mix(self, step: int) -> Mix:
         """What can't be learnt by heart: much of it at first, a third of that at the end."""
-        recipe = self.recipe
-        left = 1 - step / recipe.end(step) / 1.5
-        return Mix(new=recipe.new * left, mentions=recipe.mentions * left)
+        return Mix(new=self.recipe.new * (1 - step / self.recipe.steps / 1.5))
 
     def _characters(self, step: int) -> float:
         """How long the step's document sets are: long ones come in by and by."""
         recipe = self.recipe
-        progress = min(1.0, step / (recipe.growing * recipe.end(step)))
+        progress = min(1.0, step / (recipe.growing * recipe.steps))
         longest = recipe.shortest * 2 * (recipe.longest / recipe.shortest / 2) ** progress
         even = Random(f"{recipe.seed} {step}").uniform(math.log(recipe.shortest), math.log(longest))
         return math.exp(even)
@@ -149,15 +123,13 @@ class Corpus:
         padding = self.encoder.vocabulary.special(PADDING)
         tokens = torch.full((len(chats), length), padding)
         weights = torch.zeros(len(chats), length)
-        openings = torch.full((len(chats), length, OPENING_TOKENS), NOWHERE)
         for row, chat in enumerate(chats):
             size = len(chat.ids)
             tokens[row, :size] = torch.tensor(chat.ids)
-            openings[row, :size] = torch.tensor(chat.openings)
             weights[row, 1:size] = self.recipe.other_weight
             for start, end in chat.answers:
                 weights[row, start:end] = 1.0
-        return Batch(tokens, weights, openings)
+        return Batch(tokens, weights)
 
 
 def demo_shape(recipe: Recipe, vocabulary: int) -> DemoShape:
@@ -217,7 +189,7 @@ class Training:
         """Train to the end, or for so many minutes."""
         end = time.monotonic() + minutes * 60
         began, tokens, losses = time.monotonic(), 0, []
-        while self.step < self.recipe.ends[-1] and self._goes_on(end):
+        while self.step < self.recipe.steps and self._goes_on(end):
             loss, size = self.one_step()
             losses.append(loss)
             tokens += size
@@ -269,26 +241,14 @@ class Training:
     def _learn(self, batch: Batch, weight: float) -> float:
         """Add the gradients of a batch; `weight` is what its losses are divided by."""
         with torch.autocast("cpu", torch.bfloat16):
-            logits, *openings = self.model.with_openings(batch.tokens[:, :-1], self._after())
+            logits = self.model(batch.tokens[:, :-1])
         loss = F.cross_entropy(
             logits.flatten(0, 1).float(), batch.tokens[:, 1:].flatten(), reduction="none"
         )
         mean = (loss * batch.weights[:, 1:].flatten()).sum() / weight
         balance = self.recipe.balance_weight / 4 * self.model.balance_loss()
-        (mean + balance + self._opening_loss(*openings, batch)).backward()
+        (mean + balance).backward()
         return float(mean.detach())
-
-    def _after(self) -> slice | None:
-        """Where it is asked what follows the sentence's first token: each third token is enough."""
-        return slice(self.step % 3, None, 3) if self.step >= self.recipe.following_from else None
-
-    def _opening_loss(self, first: Tensor, following: Tensor | None, batch: Batch) -> Tensor:
-        """How badly the sentences' first tokens are known; 0 where none is to be known."""
-        wanted = batch.openings[:, :-1]
-        loss = _mean_loss(first, wanted[..., 0])
-        if following is not None:
-            loss = loss + _mean_loss(following, wanted[:, self._after(), 1:])
-        return self.recipe.opening_weight / self.recipe.shards * loss
 
     def _share_gradients(self) -> None:
         """Sum the gradients over all processes, in one message."""
@@ -302,21 +262,11 @@ class Training:
 
     def _set_rates(self) -> None:
         recipe = self.recipe
-        end = recipe.end(self.step)
-        left = (end - self.step) / (recipe.falling * end)
+        left = (recipe.steps - self.step) / (recipe.falling * recipe.steps)
         factor = min(1.0, (self.step + 1) / 100, left)
         rates = (recipe.matrix_rate, recipe.other_rate)
         for optimizer, rate in zip(self.optimizers, rates, strict=True):
             optimizer.param_groups[0]["lr"] = rate * factor
-
-
-def _mean_loss(logits: Tensor, wanted: Tensor) -> Tensor:
-    """The mean loss over what is wanted somewhere; 0 where nothing is."""
-    known = max(1, int((wanted != NOWHERE).sum()))
-    losses = F.cross_entropy(
-        logits.flatten(0, -2).float(), wanted.flatten(), reduction="sum", ignore_index=NOWHERE
-    )
-    return losses / known
 
 
 def initialized(model: DemoModel) -> DemoModel:
@@ -344,7 +294,6 @@ def quick_scores(model: DemoModel, encoder: Encoder, topics: list[Topic]) -> dic
         ("middle", 2000, Mix()),
         ("long", 4000, Mix()),
         ("new", 1000, Mix(new=1.0)),
-        ("mention", 1000, Mix(mentions=1.0)),
     ):
         for index in range(8):
             chat = document_chat(Random(f"quick {name} {index}"), characters, 6, mix)
@@ -415,10 +364,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=1e9, help="stop then; go on later")
     for setting in fields(Recipe):
         option = f"--{setting.name.replace('_', '-')}"
-        if isinstance(setting.default, tuple):
-            parser.add_argument(option, type=int, nargs="+", default=setting.default)
-        else:
-            parser.add_argument(option, type=type(setting.default), default=setting.default)
+        parser.add_argument(option, type=type(setting.default), default=setting.default)
     parser.add_argument("--processes", type=int, choices=(1, 2), default=2)
     arguments = parser.parse_args()
     arguments.run.mkdir(parents=True, exist_ok=True)
@@ -428,8 +374,9 @@ def main() -> None:
     os.environ.setdefault("MALLOC_TOP_PAD_", "268435456")
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     (arguments.run / "meeting").unlink(missing_ok=True)
-    settings = {setting.name: getattr(arguments, setting.name) for setting in fields(Recipe)}
-    recipe = Recipe(**settings | {"ends": tuple(arguments.ends)})
+    recipe = Recipe(
+        **{setting.name: getattr(arguments, setting.name) for setting in fields(Recipe)}
+    )
     make_vocabulary(arguments.run, recipe)
     torch.multiprocessing.spawn(
         work,

@@ -9,10 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
-from openings import first_words
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 SPECIALS = (
@@ -22,11 +20,6 @@ SPECIALS = (
     "<end_of_sentence>",
 )
 DOCUMENT, PADDING, SENTENCE, END = range(4)
-OPENING_TOKENS = 4
-"""So many tokens that a sentence begins with are asked for in training."""
-
-NOWHERE = -100
-"""In place of a token id where there is none to be learnt; PyTorch's losses skip it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +80,10 @@ class Chat:
     Attributes:
         ids: of all tokens.
         answers: where answers begin and end, the end's special token included.
-        openings: for each token of a user's first message, which holds the documents if there are
-            any, the OPENING_TOKENS that its sentence begins with; NOWHERE in place of those that
-            are not read yet there, and everywhere else.
     """
 
     ids: list[int]
     answers: list[tuple[int, int]]
-    openings: list[list[int]]
 
 
 class Encoder:
@@ -114,11 +103,9 @@ class Encoder:
         return self._tokenizer.decode([token for token in ids if token < first])
 
     def chat(self, messages: list[dict[str, str]]) -> Chat:
-        """Encode a conversation; its first user message holds the documents."""
+        """Encode a conversation."""
         special = self.vocabulary.special
         ids, answers = [special(DOCUMENT)], []
-        unknown = [NOWHERE] * OPENING_TOKENS
-        openings: list[list[int]] = []
         speakers = {
             "system": "system ai_setting=assistant\n",
             "user": "user name=user\n",
@@ -130,25 +117,8 @@ class Encoder:
             ids += [*self.text(message["content"]), special(END)]
             if message["role"] == "assistant":
                 answers.append((start, len(ids)))
-            elif message["role"] == "user" and not openings:
-                openings = [unknown] * start + self._openings(message["content"])
             ids += self.text("\n")
-        return Chat(ids, answers, openings + [unknown] * (len(ids) - len(openings)))
-
-    def _openings(self, text: str) -> list[list[int]]:
-        """For each token, those that its sentence begins with, as a quote would spell them."""
-        places = [place for place, _ in first_words(text)]
-        sentences = [text[place:end] for place, end in pairwise([*places, len(text)])]
-        begun, read, openings = -1, 0, []
-        opening: list[int] = []
-        for _, end in self._tokenizer.encode(text).offsets:
-            while begun + 1 < len(places) and places[begun + 1] < end:
-                begun += 1
-                opening, read = self.text(sentences[begun].rstrip())[:OPENING_TOKENS], 0
-            read += 1
-            known = opening[:read]
-            openings.append(known + [NOWHERE] * (OPENING_TOKENS - len(known)))
-        return openings
+        return Chat(ids, answers)
 
     def prompt(self, messages: list[dict[str, str]]) -> list[int]:
         """Encode a conversation up to where the next answer begins."""

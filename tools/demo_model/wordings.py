@@ -6,7 +6,9 @@ import re
 from functools import partial
 from random import Random
 
-from values import company, invented, person, town, word_for
+from values import company, count, invented, person, town, word_for
+
+_NAMED = {"company": company, "count": count, "person": person, "town": town}
 
 _LEADS = """
 Under clause {digit}.{digit}|As set out in section {digit}|According to annex {letter}
@@ -54,8 +56,8 @@ def filled(random: Random, text: str) -> str:
     """Put new names and words in the place of `{company}`, `{thing}` and the like."""
     makers = {
         **{group: partial(word_for, random, group) for group in ("adjective", "thing", "act")},
-        "company": lambda: company(random), "person": lambda: person(random),
-        "town": lambda: town(random), "digit": lambda: str(random.randint(1, 19)),
+        **{name: partial(make, random) for name, make in _NAMED.items()},
+        "digit": lambda: str(random.randint(1, 19)),
         "letter": lambda: random.choice("ABCDEFG") + random.choice(("", invented(random, 1))),
     }  # fmt: skip
     return re.sub(
