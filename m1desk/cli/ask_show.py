@@ -92,6 +92,8 @@ def tell_check(record: AnswerRecord) -> None:
         say("The answer was CUT: the context, or the limit of --max-tokens, was full.")
     for citation in record.checked.citations:
         say(_citation_line(citation))
+        if citation.passage:
+            say(f'      the page says: "{_shortened(citation.passage, 160)}"')
     if record.checked.unquoted:
         say(f"Statements without a quote: {len(record.checked.unquoted)}.")
     if record.receipt is not None:
@@ -103,6 +105,9 @@ def _citation_line(citation: Citation) -> str:
     place = f"{citation.file} p.{citation.page}" if citation.file else "no page"
     if citation.is_misplaced:
         place += f" (cited as {citation.cited_file} p.{citation.cited_page})"
-    quote = " ".join(citation.quote.split())
-    shown = quote if len(quote) <= 70 else f"{quote[:67]}..."
+    shown = _shortened(" ".join(citation.quote.split()), 70)
     return f'  [{words[citation.status]}] {place}: "{shown}"'
+
+
+def _shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 3]}..."

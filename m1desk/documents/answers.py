@@ -23,6 +23,8 @@ class Citation:
         cited_file, cited_page: where the model says it is; "" and 0 when it doesn't say.
         text_start, text_end: of what was found, in characters of the documents' text; -1, -1
             when nothing was.
+        passage: the sentences of the page in which it was found; "" when nothing was, and when the
+            quote has them whole, word for word.
     """
 
     quote: str
@@ -36,6 +38,7 @@ class Citation:
     cited_page: int = 0
     text_start: int = -1
     text_end: int = -1
+    passage: str = ""
 
     @property
     def is_misplaced(self) -> bool:

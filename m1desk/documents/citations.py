@@ -15,6 +15,7 @@ from m1desk.documents.answers import CheckedAnswer, Citation, CitationStatus
 from m1desk.documents.claims import find_unquoted
 from m1desk.documents.markers import Marker
 from m1desk.documents.matching import How, Match, SearchableText, normalised
+from m1desk.documents.passages import says_the_same, whole_sentences
 from m1desk.documents.prompt import DocumentsText, PlacedPage, marker_name
 from m1desk.documents.quotes import Quote, find_quotes
 
@@ -76,7 +77,16 @@ class CitationChecker:
             cited_page=said[1],
             text_start=match.start if match else -1,
             text_end=match.end if match else -1,
+            passage=self._passage(quote.text, match, found) if match and found else "",
         )
+
+    def _passage(self, quote: str, match: Match, page: PlacedPage) -> str:
+        """What the page says there; "" where the quote says it all, or goes on over the page."""
+        if match.end > page.end:
+            return ""
+        text = self._documents.text[page.start : page.end]
+        passage = whole_sentences(text, match.start - page.start, match.end - page.start)
+        return "" if says_the_same(passage, quote) else passage
 
     # -- pages that the answer names -------------------------------------------------------------
 

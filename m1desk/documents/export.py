@@ -138,6 +138,7 @@ def _citation_json(citation: Citation) -> dict[str, object]:
         "score": citation.score,
         "cited_file": citation.cited_file,
         "cited_page": citation.cited_page,
+        "passage": citation.passage,
     }
 
 
@@ -220,6 +221,8 @@ def _check_lines(record: AnswerRecord, level: int) -> list[str]:
     for number, one in enumerate(record.checked.citations, 1):
         lines += [f"{number}. {quote_words(one)}", ""]
         lines += [f"   > {line}" for line in one.quote.splitlines()] + [""]
+        if one.passage:
+            lines += [f"   The page says: {escape_markdown(one.passage)}", ""]
     if record.checked.unquoted:
         lines += ["", _heading("Statements without a quote", level), ""]
         text = record.checked.text

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping, Sequence
 
+    from _typeshed import DataclassInstance
+
 
 def document_text(document: Document) -> str:
     """Write a document without its pages."""
@@ -77,7 +79,7 @@ def details_from(text: str) -> AnswerDetails:
 def _details(written: Mapping[str, Any]) -> AnswerDetails:
     values = _known(AnswerDetails, written)
     for name, made in (("citations", Citation), ("unquoted", UnquotedClaim)):
-        values[name] = tuple(made(**one) for one in values.get(name, ()))
+        values[name] = tuple(made(**_known(made, one)) for one in values.get(name, ()))
     for name in ("documents", "predicted_seconds", "predicted_total_seconds"):
         if values.get(name) is not None:
             values[name] = tuple(values[name])
@@ -95,6 +97,6 @@ def _pass_answer(written: Mapping[str, Any]) -> PassAnswer:
     return PassAnswer(**values)
 
 
-def _known(made: type[AnswerDetails | PassAnswer], written: Mapping[str, Any]) -> dict[str, Any]:
+def _known(made: type[DataclassInstance], written: Mapping[str, Any]) -> dict[str, Any]:
     names = {field.name for field in fields(made)}
     return {name: value for name, value in written.items() if name in names}

@@ -21,6 +21,7 @@ from m1desk.documents import (
     receipt_words,
 )
 
+PAGE = "It is <b>nearly</b> this."
 ANSWER = 'It is 45 days. "45 days notice" [a.pdf p.2] Surely.'
 
 
@@ -28,7 +29,7 @@ ANSWER = 'It is 45 days. "45 days notice" [a.pdf p.2] Surely.'
 def record() -> AnswerRecord:
     citations = (
         Citation("45 days notice", 15, 43, "verified", 1.0, "a.pdf", 3, "a.pdf", 2, 10, 24),
-        Citation("nearly this", 0, 0, "approximate", 0.91, "b.pdf", 1, "b.pdf", 1, 40, 50),
+        Citation("nearly this", 0, 0, "approximate", 0.91, "b.pdf", 1, "b.pdf", 1, 40, 50, PAGE),
         Citation("<script>x</script>", 0, 0, "not_found", 0.0, "", 0),
     )
     checked = CheckedAnswer(ANSWER, citations, (UnquotedClaim(44, 51),))
@@ -46,6 +47,7 @@ def test_json_has_the_promised_keys(record: AnswerRecord) -> None:
     receipt = made["receipt"]
     counts = (receipt["expected_tokens"], receipt["read_tokens"], receipt["reused_tokens"])
     assert counts == (100, 10, 90)
+    assert [one["passage"] for one in made["citations"]] == ["", PAGE, ""]
     assert made["unquoted"] == ["Surely."]
 
 
@@ -54,6 +56,7 @@ def test_markdown_tells_where_each_quote_stands_and_which_does_not(record: Answe
     assert "a.pdf, p.3 (the answer says a.pdf, p.2): **verified**" in text
     assert "**approximate** (91% alike)" in text
     assert "**NOT FOUND in the documents**" in text
+    assert text.count("The page says:") == 1
     assert "- Surely." in text
     assert "100 tokens before it: 10 read, 90 reused; that is all that was sent." in text
 

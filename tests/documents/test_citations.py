@@ -70,6 +70,20 @@ def test_a_changed_word_is_approximate_with_its_likeness(documents: DocumentsTex
     assert "terminate this agreement" in documents.text[citation.text_start : citation.text_end]
 
 
+def test_what_the_page_says_is_told_where_the_quote_does_not_say_all_of_it(
+    documents: DocumentsText,
+) -> None:
+    sentence = "Either party may terminate this agreement with 45 days' notice."
+    for quote in (
+        "45 days' notice.",
+        "Each party may terminate this agreement with 45 days' notice.",
+    ):
+        assert _only(documents, f'"{quote}" [contract.pdf p.2]').passage == sentence
+    for quote in (sentence, "either party may terminate this agreement with 45 days’ notice"):
+        assert _only(documents, f'"{quote}" [contract.pdf p.2]').passage == ""
+    assert _only(documents, '"The rent is due." [contract.pdf p.2]').passage == ""
+
+
 def test_an_invented_quote_is_not_found(documents: DocumentsText) -> None:
     citation = _only(documents, '"The rent is due on every first Monday." [contract.pdf p.3]')
     assert (citation.status, citation.score) == ("not_found", 0.0)

@@ -16,7 +16,16 @@ from xml.etree import ElementTree as ET
 import openpyxl
 import pytest
 from markdown_it import MarkdownIt
-from support.job_results import CAP, NOTICE, RECEIPT, answered, portfolio, quote, results_of
+from support.job_results import (
+    CAP,
+    NOTICE,
+    PASSAGE,
+    RECEIPT,
+    answered,
+    portfolio,
+    quote,
+    results_of,
+)
 
 from m1desk.documents import PageSpan, PassAnswer, read_documents
 from m1desk.errors import BadInput, StorageError
@@ -347,9 +356,10 @@ def test_a_workbook_has_table_quotes_answers_and_the_run(tmp_path: Path) -> None
     assert quotes[0] == {
         "Document": "a.pdf", "Question": "Notice period", "Quote": "with 45 days' notice",
         "File": "a.pdf", "Page": 2, "Status": "verified", "Likeness": 1,
-        "Named file": "a.pdf", "Named page": 2,
+        "Named file": "a.pdf", "Named page": 2, "The page says": None,
     }  # fmt: skip
     assert (quotes[1]["Likeness"], quotes[1]["Status"]) == (0.91, "approximate")
+    assert quotes[1]["The page says"] == PASSAGE
     assert (quotes[2]["Page"], quotes[2]["Status"]) == (None, "QUOTE NOT FOUND")
     answers = sheet_rows(path, "Answers")
     assert answers[0]["Answer"] == 'It is 45 days. "with 45 days\' notice" [a.pdf p.2]'

@@ -21,6 +21,7 @@ from m1desk.jobs.values import (
     Problem,
 )
 
+PASSAGE = "The page has other words."
 NOTICE = JobQuestion("Notice period", "What is the notice period?")
 CAP = JobQuestion("Liability cap", "What is the liability cap?")
 SETTINGS = LlamaSettings(Path("/models/demo-model.gguf"), context_tokens=4096, kv_type="q8_0")
@@ -61,7 +62,8 @@ def answered(
 def quote(text: str, file: str, page: int, score: float = 1.0) -> Citation:
     """A quote that was found, verified when its score is 1; none was found for a score of 0."""
     status = "verified" if score == 1.0 else "approximate" if score else "not_found"
-    return Citation(text, 0, 0, status, score, file, page, file, page)  # type: ignore[arg-type]
+    passage = PASSAGE if status == "approximate" else ""
+    return Citation(text, 0, 0, status, score, file, page, file, page, passage=passage)  # type: ignore[arg-type]
 
 
 def results_of(

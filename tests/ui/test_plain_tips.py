@@ -68,9 +68,13 @@ def test_a_label_has_room_for_every_character_of_a_name(
 
 
 def test_a_quote_of_a_document_draws_no_heading(theme: Theme, qtbot: QtBot) -> None:
-    row = QuoteRow(theme, 1, Citation(f"“{NAME}”", 0, 9, "verified", 1.0, file=NAME, page=2))
+    said = f"It is “{NAME}” there."
+    citation = Citation(f"“{NAME}”", 0, 9, "verified", 1.0, file=NAME, page=2, passage=said)
+    row = QuoteRow(theme, 1, citation)
     qtbot.addWidget(row)
     assert f"Stands in {NAME}, p.2" in seen(row.toolTip())
+    assert f"The page says: {said}" in seen(row.toolTip())
+    assert f"The page says: {said}" in [label.text() for label in row.findChildren(Label)]
     for label in row.findChildren(ElidedLabel):
         assert f"Stands in {NAME}, p.2" in seen(label.toolTip())
         assert "&lt;" not in seen(label.toolTip())

@@ -62,9 +62,9 @@ def as_xlsx(results: JobResults) -> bytes:
         ("Document", "Question", "Asked", "Part", "Answer", "Status", "Model", "Receipt"),
     )  # fmt: skip
     quotes = _Sheet(
-        book, "Quotes", (22, 22, 80, 22, 8, 18, 10, 22, 10),
+        book, "Quotes", (22, 22, 80, 22, 8, 18, 10, 22, 10, 80),
         ("Document", "Question", "Quote", "File", "Page", "Status", "Likeness", "Named file",
-         "Named page"),
+         "Named page", "The page says"),
     )  # fmt: skip
     for cell in table.cells:
         answers.add_all(_answer_rows(cell))
@@ -175,7 +175,7 @@ def _quote_rows(cell: ResultCell) -> Iterable[Sequence[Value]]:
         named = one.cited_page if one.cited_file else ""
         yield (
             cell.document, cell.question, one.quote, one.file, page, STATUS_WORDS[one.status],
-            round(one.score, 3), one.cited_file, named,
+            round(one.score, 3), one.cited_file, named, one.passage,
         )  # fmt: skip
 
 

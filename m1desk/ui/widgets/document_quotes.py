@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from m1desk.documents import CheckedAnswer, Citation
     from m1desk.ui.theme import Theme
+
+_ICON: Final = 14  # pixels
 
 
 class QuoteList(QWidget):
@@ -98,6 +100,8 @@ class QuoteRow(QWidget):
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setAccessibleName(f"Quote {number}: {WORDS[citation.status]}. {citation.quote}")
         details = f"{chip_details(citation)}\n\n“{citation.quote}”"
+        if citation.passage:
+            details += f"\n\nThe page says: {citation.passage}"
         self.setToolTip(plain_tip(details))
         self._icon = Label()
         status = Label(f"{number} · {_status(citation)}", tone=tone_of(citation))
@@ -105,14 +109,22 @@ class QuoteRow(QWidget):
         quote.set_detail(details)
         place = ElidedLabel(_place(citation), tone="faint", mode=Qt.TextElideMode.ElideMiddle)
         place.set_detail(details)
+        place.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         place.setMaximumWidth(300)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(4, 3, 4, 3)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(4, 3, 4, 3)
+        column.setSpacing(2)
+        row = QHBoxLayout()
         row.setSpacing(theme.metrics.space_s)
+        column.addLayout(row)
         row.addWidget(self._icon)
         row.addWidget(status)
         row.addWidget(quote, 3)
         row.addWidget(place, 1)
+        if citation.passage:
+            passage = Label(f"The page says: {citation.passage}", tone="faint", wraps=True)
+            passage.setContentsMargins(_ICON + theme.metrics.space_s, 0, 0, 2)
+            column.addWidget(passage)
         self._tint()
         theme.changed.connect(self._tint)
 
@@ -132,7 +144,7 @@ class QuoteRow(QWidget):
     def _tint(self) -> None:
         colour = getattr(self._theme.palette, tone_of(self._citation))
         icon = ICONS[self._citation.status]
-        self._icon.setPixmap(icon_pixmap(icon, colour, 14, self.devicePixelRatioF()))
+        self._icon.setPixmap(icon_pixmap(icon, colour, _ICON, self.devicePixelRatioF()))
 
 
 def summary(checked: CheckedAnswer) -> str:
