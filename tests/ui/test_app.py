@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 from naming import unnamed_controls
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QLabel
 
 from m1desk.app_assembly import Assembly
 from m1desk.app_options import WindowOptions
@@ -315,6 +317,23 @@ def test_every_control_of_the_window_has_a_name(start: Callable[..., App], qtbot
     qtbot.waitUntil(lambda: app.parts.models.was_scanned, timeout=SLOW)
     unnamed = unnamed_controls(app.window)
     assert [(c, c.parent(), c.toolTip()) for c in unnamed] == []
+
+
+def test_markup_of_ours_is_rendered_on_every_page(start: Callable[..., App], qtbot: QtBot) -> None:
+    app = start()
+    app.window.show_page("monitor")
+
+    def texts(kind: Qt.TextFormat) -> list[str]:
+        labels = app.window.findChildren(QLabel)
+        return [label.text() for label in labels if label.textFormat() is kind]
+
+    rich = Qt.TextFormat.RichText
+    qtbot.waitUntil(lambda: any("&nbsp;" in text for text in texts(rich)), timeout=SLOW)
+    assert any("</a>" in text for text in texts(rich))
+    assert texts(Qt.TextFormat.AutoText) == []
+    assert [
+        text for text in texts(Qt.TextFormat.PlainText) if "</" in text or "&nbsp;" in text
+    ] == []
 
 
 RUN = """

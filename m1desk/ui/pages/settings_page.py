@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 import m1desk
 from m1desk.ui.widgets.calibration_card import CalibrationCard
 from m1desk.ui.widgets.calm_fields import choice, whole_number
-from m1desk.ui.widgets.label import Label
+from m1desk.ui.widgets.label import Label, RichLabel
 from m1desk.ui.widgets.settings_card import SettingsCard
 from m1desk.ui.widgets.settings_folders import FoldersCard
 from m1desk.ui.widgets.settings_hub import HubCard
@@ -183,14 +183,13 @@ class SettingsPage(QWidget):
 
     def _about(self, engine_version: str) -> SettingsCard:
         card = SettingsCard(self._theme, "About")
-        text = Label(
+        text = RichLabel(
             f"M1 Desk {m1desk.__version__} · {engine_version} · Python "
             f"{platform.python_version()} · Qt {qVersion()}<br>"
             'Licensed under the <a href="https://www.apache.org/licenses/LICENSE-2.0">Apache '
             "License 2.0</a>. Qt is used under the LGPL 3. Nothing you write leaves this computer "
             "unless you use a server.",
             tone="muted",
-            wraps=True,
         )
         text.setOpenExternalLinks(True)
         text.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 
 from m1desk.fit import ASSUMPTION_SOURCES
 from m1desk.ui.widgets.calm_fields import decimal_number
-from m1desk.ui.widgets.label import Label
+from m1desk.ui.widgets.label import Label, Paragraph
 
 if TYPE_CHECKING:
     from m1desk.fit import CostPlan
@@ -68,7 +68,7 @@ class CostPanel(QWidget):
         self._spins: dict[str, QDoubleSpinBox] = {}
         self.toggle = QToolButton()
         self._inner = QWidget()
-        self._sums = Label(wraps=True)
+        self._sums = Paragraph()
         self._rented = QCheckBox("Rent only while it computes")
         self._reset = QPushButton("Usual assumptions")
         self._lay_out()
@@ -96,7 +96,6 @@ class CostPanel(QWidget):
         self.toggle.setProperty("flush", True)
         self.toggle.setCheckable(True)
         self.toggle.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self._sums.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         inner = QVBoxLayout(self._inner)
         inner.setContentsMargins(0, 0, 0, 0)
         inner.setSpacing(metrics.space_m)

@@ -100,8 +100,9 @@ class QuoteRow(QWidget):
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setAccessibleName(f"Quote {number}: {WORDS[citation.status]}. {citation.quote}")
         details = f"{chip_details(citation)}\n\n“{citation.quote}”"
-        if citation.passage:
-            details += f"\n\nThe page says: {citation.passage}"
+        says = f"The page says: {citation.passage}" if citation.passage else ""
+        if says:
+            details += f"\n\n{says}"
         self.setToolTip(plain_tip(details))
         self._icon = Label()
         status = Label(f"{number} · {_status(citation)}", tone=tone_of(citation))
@@ -121,8 +122,8 @@ class QuoteRow(QWidget):
         row.addWidget(status)
         row.addWidget(quote, 3)
         row.addWidget(place, 1)
-        if citation.passage:
-            passage = Label(f"The page says: {citation.passage}", tone="faint", wraps=True)
+        if says:
+            passage = Label(says, tone="faint", wraps=True)
             passage.setContentsMargins(_ICON + theme.metrics.space_s, 0, 0, 2)
             column.addWidget(passage)
         self._tint()

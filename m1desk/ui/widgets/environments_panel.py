@@ -15,7 +15,7 @@ from m1desk.ui.viewmodels.environments import M1_CLASS
 from m1desk.ui.widgets.confirm import confirm
 from m1desk.ui.widgets.label import Label
 from m1desk.ui.widgets.plain_tip import plain_tip
-from m1desk.ui.widgets.settings_card import SettingsCard
+from m1desk.ui.widgets.settings_card import SettingsCard, settings_note
 from m1desk.ui.widgets.vllm_here_dialog import VllmHereDialog
 
 if TYPE_CHECKING:
@@ -53,9 +53,9 @@ class EnvironmentsPanel(SettingsCard):
         self._rows.setSpacing(theme.metrics.space_s)
         self._list = QWidget()
         self._list.setLayout(self._rows)
-        self._note = _text("muted")
-        self._problem = _text("danger")
-        self._progress = _text("muted")
+        self._note = settings_note("muted")
+        self._problem = settings_note("danger")
+        self._progress = settings_note("muted")
         self.install_newest = QPushButton("Install vLLM")
         self.install_for_m1 = QPushButton("Install vLLM for MiniMax-M1")
         self.install_llama = QPushButton("Install a better llama.cpp")
@@ -84,7 +84,7 @@ class EnvironmentsPanel(SettingsCard):
         return self.install_newest, self.install_for_m1, self.install_llama, self.add_existing
 
     def _lay_out(self) -> None:
-        explained = _text("muted")
+        explained = settings_note("muted")
         explained.setText(
             "vLLM runs in an environment of its own. MiniMax-M1 needs version 0.23.0, other models "
             "the newest. Nothing is updated by itself."
@@ -174,7 +174,7 @@ class EnvironmentsPanel(SettingsCard):
         texts.setSpacing(2)
         title = Label(name)
         texts.addWidget(title)
-        explained = _text("caption")
+        explained = settings_note("caption")
         explained.setText(words)
         texts.addWidget(explained)
         layout.addLayout(texts, 1)
@@ -261,9 +261,3 @@ class EnvironmentsPanel(SettingsCard):
 
 def _is_llama(kept: KeptEnvironment) -> bool:
     return kept.environment is not None and kept.environment.engine == LLAMA_CPP
-
-
-def _text(tone: str) -> Label:
-    label = Label(tone=tone, wraps=True)
-    label.setVisible(tone != "danger")
-    return label

@@ -10,7 +10,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
-from m1desk.ui.widgets.label import Label, shrinkable
+from m1desk.ui.widgets.label import Label, RichLabel, shrinkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +71,7 @@ class GraphPanel(QFrame):
         self._lines: list[Any] = []
         self.setProperty("card", True)
         self._heading = Label(title, tone="strong")
-        self._legend = Label(tone="muted", wraps=True)
+        self._legend = RichLabel(tone="muted")
         self._legend.setAlignment(Qt.AlignmentFlag.AlignRight)
         self._lay_out()
         self.setMinimumHeight(200)

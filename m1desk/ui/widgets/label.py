@@ -30,6 +30,14 @@ class Paragraph(Label):
         self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
 
 
+class RichLabel(Label):
+    """Text that wraps, with markup: all of it must be ours, for Qt renders it."""
+
+    def __init__(self, text: str = "", *, tone: str = "") -> None:
+        super().__init__(text, tone=tone, wraps=True)
+        self.setTextFormat(Qt.TextFormat.RichText)
+
+
 def shrinkable(label: Label) -> Label:
     """Let a label be narrower than its longest word: an address must not widen the page."""
     policy = label.sizePolicy()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import QRectF, Qt
+from PySide6.QtCore import QRectF
 from PySide6.QtGui import QColor, QPainter, QPainterPath
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from m1desk.fit import FreeMemory, MemoryEstimate, judge
 from m1desk.ui.theme import set_look
 from m1desk.ui.units import bytes_text
-from m1desk.ui.widgets.label import Label
+from m1desk.ui.widgets.label import Label, RichLabel
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QPaintEvent
@@ -85,7 +85,7 @@ class EstimatePanel(QFrame):
         self._total = Label(tone="strong")
         self._free = Label(tone="muted")
         self._bar = _Bar(theme)
-        self._parts = Label(tone="muted", wraps=True)
+        self._parts = RichLabel(tone="muted")
         self._verdict = Label(wraps=True)
         self._lay_out()
 
@@ -125,7 +125,6 @@ class EstimatePanel(QFrame):
         layout.addWidget(self._bar)
         layout.addWidget(self._parts)
         layout.addWidget(self._verdict)
-        self._parts.setTextFormat(Qt.TextFormat.RichText)
 
     def _parts_text(self, sizes: tuple[int, ...]) -> str:
         palette = self._theme.palette

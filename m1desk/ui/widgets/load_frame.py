@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 
 from m1desk.ui.theme import set_look
 from m1desk.ui.widgets.elided_label import ElidedLabel
-from m1desk.ui.widgets.label import Label
+from m1desk.ui.widgets.label import Label, Paragraph
 from m1desk.ui.widgets.plain_tip import plain_tip
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class LoadFrame(QDialog):
         self._facts = QGridLayout()
         self._facts_card = QFrame()
         self.middle = QVBoxLayout()
-        self._problem = Label(wraps=True)
+        self._problem = Paragraph()
         self._load = QPushButton("Load")
         self._column = QVBoxLayout(self)
         self._lay_out()
@@ -135,7 +135,6 @@ class LoadFrame(QDialog):
         )
         self._facts.setHorizontalSpacing(metrics.space_l)
         self._facts.setVerticalSpacing(metrics.space_xs)
-        self._problem.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         layout = self._column
         layout.setContentsMargins(
             metrics.space_xl, metrics.space_xl, metrics.space_xl, metrics.space_l

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 from m1desk.ui.theme import text_font
 from m1desk.ui.units import bytes_pair, bytes_text
 from m1desk.ui.viewmodels.fit_panel import PURPOSE_NAMES, Bar, Purpose
-from m1desk.ui.widgets.label import Label
+from m1desk.ui.widgets.label import RichLabel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,8 +105,7 @@ class MemoryBars(QWidget):
         super().__init__(parent)
         self._theme = theme
         self._bars = _Bars(theme)
-        self._legend = Label(tone="muted", wraps=True)
-        self._legend.setTextFormat(Qt.TextFormat.RichText)
+        self._legend = RichLabel(tone="muted")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(theme.metrics.space_s)

@@ -31,6 +31,13 @@ def scrolled_cards(theme: Theme, cards: Iterable[QWidget]) -> QScrollArea:
     return scrolled(inner)
 
 
+def settings_note(tone: str) -> Label:
+    """Make a text of a card to be written later; what is "danger" is hidden until there is some."""
+    note = Label(tone=tone, wraps=True)
+    note.setVisible(tone != "danger")
+    return note
+
+
 class SettingsCard(QFrame):
     """Grows by `add_row` and `add_widget`."""
 

@@ -10,8 +10,7 @@ from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLineEdit, QPushButton, QW
 from m1desk.models import HUGGING_FACE
 from m1desk.ui.theme import set_look
 from m1desk.ui.widgets.calm_fields import whole_number
-from m1desk.ui.widgets.label import Label
-from m1desk.ui.widgets.settings_card import SettingsCard
+from m1desk.ui.widgets.settings_card import SettingsCard, settings_note
 
 if TYPE_CHECKING:
     from m1desk.store import AppSettings
@@ -41,7 +40,7 @@ class HubCard(SettingsCard):
         self._address = QLineEdit()
         self._address.setPlaceholderText(HUGGING_FACE)
         self._address.setFixedWidth(_FIELD)
-        self._address_note = _note("danger")
+        self._address_note = settings_note("danger")
         self._field = QLineEdit()
         self._field.setEchoMode(QLineEdit.EchoMode.Password)
         self._field.setPlaceholderText("hf_…")
@@ -49,7 +48,7 @@ class HubCard(SettingsCard):
         self._store.setAccessibleName("Save the access token")
         self._remove = QPushButton("Remove")
         self._remove.setAccessibleName("Remove the access token")
-        self._token_note = _note("muted")
+        self._token_note = settings_note("muted")
         self._offline = QCheckBox()
         self._at_once = whole_number("", 1, _MOST_AT_ONCE)
         self._at_once.setFixedWidth(200)
@@ -160,9 +159,3 @@ def _token_text(state: TokenState) -> str:
     if state.is_stored:
         return f"A token for {host} is stored."
     return f"No token for {host} is stored. You make one at {state.endpoint}{_MAKE_ONE_AT}."
-
-
-def _note(tone: str) -> Label:
-    label = Label(tone=tone, wraps=True)
-    label.setVisible(tone != "danger")
-    return label
