@@ -84,8 +84,8 @@ class CitationChecker:
         """What the page says there; "" where the quote says it all, or goes on over the page."""
         if match.end > page.end:
             return ""
-        text = self._documents.text[page.start : page.end]
-        passage = whole_sentences(text, match.start - page.start, match.end - page.start)
+        text, place = self._documents.text, (page.start, page.end)
+        passage = whole_sentences(text, match.start, match.end, place)
         return "" if says_the_same(passage, quote) else passage
 
     # -- pages that the answer names -------------------------------------------------------------

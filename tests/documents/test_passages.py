@@ -29,13 +29,13 @@ PAGE = (
 )
 def test_a_passage_is_made_of_whole_sentences(quote: str, passage: str) -> None:
     start = PAGE.index(quote)
-    assert whole_sentences(PAGE, start, start + len(quote)) == passage
+    assert whole_sentences(PAGE, start, start + len(quote), (0, len(PAGE))) == passage
 
 
 def test_where_no_sentence_ends_it_says_that_more_is_left_out() -> None:
     page = "word " * 200 + "here " + "word " * 200
     start = page.index("here")
-    passage = whole_sentences(page, start, start + 4)
+    passage = whole_sentences(page, start, start + 4, (0, len(page)))
     assert passage.startswith("… word ")
     assert passage.endswith(" word …")
     assert " here " in passage
